@@ -1,0 +1,85 @@
+"""Cells: what one GET of a fleet pull fetches, and how it ended."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from voltaware_async.errors import VoltawareError
+from voltaware_async.periods import Month, Period, Week
+from voltaware_async.records.devices import DeviceId
+from voltaware_async.records.disaggregation import ApplianceCycles, Disaggregation, MonthByWeeks
+from voltaware_async.records.reports import Report
+
+__all__ = ["Absent", "Cell", "Dataset", "Failed", "Fetched", "Outcome", "Record"]
+
+
+class Dataset(StrEnum):
+    """Name one of the seven per-period results."""
+
+    MONTH = "month"
+    MONTH_WEEKS = "month_weeks"
+    WEEK = "week"
+    MONTH_CYCLES = "month_cycles"
+    WEEK_CYCLES = "week_cycles"
+    MONTH_REPORT = "month_report"
+    WEEK_REPORT = "week_report"
+
+    @property
+    def period_type(self) -> type[Month | Week]:
+        """The kind of period that it is asked for."""
+        return Week if self in {Dataset.WEEK, Dataset.WEEK_CYCLES, Dataset.WEEK_REPORT} else Month
+
+
+Record: TypeAlias = Disaggregation | MonthByWeeks | tuple[ApplianceCycles, ...] | Report
+
+
+@frozen
+class Cell:
+    """Name one device x one dataset x one period; the period's kind must be the dataset's."""
+
+    device_id: DeviceId
+    dataset: Dataset
+    period: Period = field()
+
+    @period.validator
+    def _is_of_the_datasets_kind(self, _attribute: object, value: Period) -> None:
+        if type(value) is not self.dataset.period_type:
+            kind = self.dataset.period_type.__name__
+            raise TypeError(f"{self.dataset} is asked for a {kind}, not for {value!r}")
+
+
+@frozen
+class Fetched:
+    """End a cell with a record. `attempts` counts the requests sent for it."""
+
+    cell: Cell
+    record: Record
+    attempts: int = field(default=1, kw_only=True)
+
+
+@frozen
+class Absent:
+    """End a cell without a result: the API answered 404 or 204. This is not an error, and not a zero.
+
+    Source: Debugging/Status code.
+    """
+
+    cell: Cell
+    http_status: int = field(default=404, kw_only=True)
+    attempts: int = field(default=1, kw_only=True)
+
+
+@frozen
+class Failed:
+    """End a cell with an error: nothing is known of its result. `attempts` counts the requests sent."""
+
+    cell: Cell
+    error: VoltawareError
+    http_status: int | None = field(default=None, kw_only=True)
+    attempts: int = field(default=1, kw_only=True)
+
+
+Outcome: TypeAlias = Fetched | Absent | Failed

@@ -1,0 +1,1 @@
+"""What the API talks about, as attrs values in its own words."""
