@@ -13,11 +13,13 @@ VoltawareError
 │   │   └── CredentialsRefusedError    /auth/token refused the client id or secret
 │   ├── ForbiddenError                 a 403
 │   │   └── DeviceNotRegisteredError   the device has sent no event that this login knows of
+│   ├── OutageError                    a fleet pull found nothing but silence for a while, and stopped
 │   └── StoreError                     the store cannot be used
 │       └── StoreLockedError           another process writes to it
 │
 ├── your call was wrong
 │   ├── ConfigurationError             a setting is missing or not accepted
+│   ├── DeviceIdError                  a text that is no device id
 │   ├── IncompleteError                a view lacks what an update requires
 │   ├── BadRequestError                the API refused the request itself (400, 409, 422 …)
 │   ├── ClientClosedError              the client was closed
@@ -48,10 +50,12 @@ __all__ = [
     "CredentialsRefusedError",
     "DeadlineError",
     "DecodeError",
+    "DeviceIdError",
     "DeviceNotRegisteredError",
     "ErrorContext",
     "ForbiddenError",
     "IncompleteError",
+    "OutageError",
     "ProtocolError",
     "RedirectError",
     "ResponseTooLargeError",
@@ -184,6 +188,10 @@ class DeviceNotRegisteredError(ForbiddenError):
     """
 
 
+class OutageError(VoltawareError):
+    """Found nothing but silence for a while in a fleet pull, and stopped it; what had arrived is landed."""
+
+
 class StoreError(VoltawareError):
     """Could not use the store: unreadable, foreign, full, or written by a newer version."""
 
@@ -197,6 +205,10 @@ class StoreLockedError(StoreError):
 
 class ConfigurationError(VoltawareError, ValueError):
     """Was given a setting that is missing or not accepted."""
+
+
+class DeviceIdError(VoltawareError, ValueError):
+    """Was given a text that is no device id."""
 
 
 class IncompleteError(VoltawareError, ValueError):

@@ -1,0 +1,12 @@
+"""The fleet pull: plan -> pull -> land.
+
+fleet      what `client.fleet` offers
+plan       devices x datasets x periods -> cells, lazily and in a stable order
+supply     cells in pages, handed to many workers
+pull       many cells at once, outcomes as they come
+outage     a silent API ends the run, instead of marking the whole fleet failed
+landing    outcomes -> batches -> store, and the account of it
+summary    the account: every planned cell, by how it ended
+
+The API is seen only through "fetch this cell".
+"""

@@ -1,0 +1,62 @@
+"""Plan: devices x datasets x periods -> cells, lazily and in a stable order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from voltaware_async.cells import Cell, Dataset
+from voltaware_async.periods import Month, Period, Week
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from voltaware_async.records.devices import DeviceId
+
+__all__ = ["Slice", "cells", "slices"]
+
+
+@frozen
+class Slice:
+    """Name the cells of one dataset and period, over all devices."""
+
+    dataset: Dataset
+    period: Period
+
+
+def slices(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slice, ...]:
+    """Pair each dataset with the periods of its kind, oldest period first; each pair once.
+
+    Raises ValueError where a dataset or a period finds no partner: nothing would be asked for it, and a
+    run would look complete without it.
+    """
+    wanted = tuple(dict.fromkeys(datasets))
+    ordered = sorted(dict.fromkeys(periods), key=lambda period: (period.start, period.end))
+    _check_partners(wanted, ordered)
+    return tuple(
+        Slice(dataset, period)
+        for period in ordered
+        for dataset in wanted
+        if dataset.period_type is type(period)
+    )
+
+
+def cells(parts: Iterable[Slice], devices: Sequence[DeviceId]) -> Iterator[Cell]:
+    """Produce the cells of each slice, device by device."""
+    return (Cell(device_id, part.dataset, part.period) for part in parts for device_id in devices)
+
+
+def _check_partners(datasets: Sequence[Dataset], periods: Sequence[Period]) -> None:
+    if not datasets or not periods:
+        raise ValueError("name at least one dataset and one period")
+    for dataset in datasets:
+        if not any(type(period) is dataset.period_type for period in periods):
+            raise ValueError(f"{dataset} is asked for a {_kind(dataset.period_type)}, and none is named")
+    for period in periods:
+        if not any(dataset.period_type is type(period) for dataset in datasets):
+            raise ValueError(f"{period} is a {_kind(type(period))}, and no dataset is asked for one")
+
+
+def _kind(period_type: type[Month | Week]) -> str:
+    return "month" if period_type is Month else "week"

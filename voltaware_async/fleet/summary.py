@@ -1,0 +1,135 @@
+"""Summary: the account of a run: every planned cell, by how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import asdict, define, field, frozen
+
+from voltaware_async.cells import Absent, Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from voltaware_async.cells import Outcome
+    from voltaware_async.transport.traffic import Traffic
+
+__all__ = ["Progress", "Summary", "Tally"]
+
+
+@frozen(kw_only=True)
+class Summary:
+    """Account for a run; `planned = landed + absent + failed + unasked` holds always.
+
+    `unasked` cells were cut off by an interrupt or an error. `skipped` cells had landed before and were not
+    planned. `requests` counts everything sent, retries and token calls included. `elapsed_s` is in seconds,
+    `rate_per_s` in requests per second over the run.
+    """
+
+    run_id: str
+    planned: int
+    landed: int
+    absent: int
+    failed: int
+    unasked: int
+    skipped: int
+    requests: int
+    retries: int
+    throttled: int
+    token_calls: int
+    elapsed_s: float
+    rate_per_s: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every planned cell was answered, with a result or without."""
+        return not self.failed and not self.unasked
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """Return the summary under the names that the command prints, in their order."""
+        return asdict(self)
+
+    def counts(self) -> dict[str, int | float]:
+        """Return the summary without the run's id."""
+        return asdict(self, filter=lambda attribute, _value: attribute.name != "run_id")
+
+
+@frozen(kw_only=True)
+class Progress:
+    """Tell where a run stands; `done` counts the planned cells that have ended."""
+
+    planned: int
+    skipped: int
+    landed: int
+    absent: int
+    failed: int
+    requests: int
+    retries: int
+    throttled: int
+    elapsed_s: float
+
+    @property
+    def done(self) -> int:
+        """The planned cells that have ended."""
+        return self.landed + self.absent + self.failed
+
+
+@define
+class Tally:
+    """Count the outcomes of a run as they come."""
+
+    planned: int = 0
+    skipped: int = 0
+    landed: int = field(default=0, init=False)
+    absent: int = field(default=0, init=False)
+    failed: int = field(default=0, init=False)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self._count(outcome, 1)
+
+    def take_back(self, outcomes: Iterable[Outcome]) -> None:
+        """Uncount outcomes that could not be landed after all."""
+        for outcome in outcomes:
+            self._count(outcome, -1)
+
+    def _count(self, outcome: Outcome, by: int) -> None:
+        match outcome:
+            case Fetched():
+                self.landed += by
+            case Absent():
+                self.absent += by
+            case _:
+                self.failed += by
+
+    def progress(self, traffic: Traffic, elapsed_s: float) -> Progress:
+        """Return where the run stands."""
+        return Progress(
+            planned=self.planned,
+            skipped=self.skipped,
+            landed=self.landed,
+            absent=self.absent,
+            failed=self.failed,
+            requests=traffic.requests,
+            retries=traffic.retries,
+            throttled=traffic.throttled,
+            elapsed_s=elapsed_s,
+        )
+
+    def summary(self, run_id: str, traffic: Traffic, elapsed_s: float) -> Summary:
+        """Return the account; what was planned and did not end is unasked."""
+        return Summary(
+            run_id=run_id,
+            planned=self.planned,
+            landed=self.landed,
+            absent=self.absent,
+            failed=self.failed,
+            unasked=self.planned - self.landed - self.absent - self.failed,
+            skipped=self.skipped,
+            requests=traffic.requests,
+            retries=traffic.retries,
+            throttled=traffic.throttled,
+            token_calls=traffic.token_calls,
+            elapsed_s=round(elapsed_s, 3),
+            rate_per_s=round(traffic.requests / elapsed_s, 3) if elapsed_s > 0 else 0.0,
+        )

@@ -1,0 +1,10 @@
+"""What is known of the API, on plain values: nothing here waits.
+
+endpoints   the 17 endpoints, as data
+requests    an endpoint and its arguments -> HttpRequest
+codec       JSON bytes <-> records, strictly
+replies     HttpResponse -> a record, no result, or what is wrong
+retry       a failure -> wait how long, or give up
+token       a grant -> how long its token may be used
+secret      a text that never shows
+"""

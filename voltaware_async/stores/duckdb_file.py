@@ -1,0 +1,139 @@
+"""Opening a DuckDB file: made whole or not at all, looked at before it is written to, locked by DuckDB.
+
+Hazard: DuckDB's lock is a POSIX one, which the process loses when it closes *any* descriptor of the file.
+So nothing here, and nobody else in the process, may open the file by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import duckdb
+
+from voltaware_async.errors import StoreError
+from voltaware_async.stores.duckdb_errors import store_errors
+from voltaware_async.stores.tables import TABLES, create_table_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["FORMAT_VERSION", "connect_store"]
+
+FORMAT_VERSION: Final = 1
+_MARKER: Final = "voltaware_store"
+_HEADERS_SIZE: Final = 3 * 4096
+
+# One thread: commits of some thousand rows gain nothing from more, and their CPU time grows.
+_SETTINGS: Final[dict[str, str | bool | int]] = {
+    "memory_limit": "96MB",
+    "threads": 1,
+    # A file of another kind must not make DuckDB fetch an extension from the internet.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+}
+
+
+def connect_store(target: str, path: Path, *, read_only: bool) -> DuckDBPyConnection:
+    """Open a store's file, and create it where there is none; a file that cannot be used stays as it is.
+
+    `path` is absolute: to DuckDB, other texts may name something else than a file.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"{target} cannot be created: there is no directory {path.parent}")
+    if path.is_dir():
+        raise StoreError(f"{target} is a directory, not a store")
+    if not path.exists():
+        if read_only:
+            raise StoreError(f"there is no store {target} yet: a pull creates it")
+        _create(target, path)
+    with store_errors(target):
+        connection = _connect(path, read_only=True)
+        try:
+            is_empty = _check(target, path, connection)
+        except BaseException:
+            connection.close()
+            raise
+        if read_only and not is_empty:
+            return connection
+        connection.close()
+        if read_only:
+            raise StoreError(f"{target} is an empty database: a pull makes it a store")
+        connection = _connect(path, read_only=False)
+        if is_empty:
+            _create_tables(connection)
+        return connection
+
+
+def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
+    # DuckDB lets a process open a file twice if the settings are the same: a name of its own makes
+    # every writer different from any other connection.
+    name = "voltaware" if read_only else f"voltaware {uuid4().hex}"
+    connection = duckdb.connect(path, read_only=read_only, config={**_SETTINGS, "custom_user_agent": name})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _create(target: str, path: Path) -> None:
+    """Make the file beside its place and link it there: a kill leaves no half-made store.
+
+    A link, unlike a rename, never replaces a store that another process made meanwhile.
+    """
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists():
+        raise StoreError(f"{log} belongs to a store that is gone: move it away, then {target} can be created")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            draft = Path(folder, "new.duckdb")
+            with store_errors(target), _connect(draft, read_only=False) as connection:
+                _create_tables(connection)
+            os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreError(f"{target} cannot be created: {error.strerror}") from error
+
+
+def _create_tables(connection: DuckDBPyConnection) -> None:
+    connection.begin()
+    for name, schema in TABLES.items():
+        connection.execute(create_table_sql(name, schema))
+    connection.execute(f"CREATE TABLE {_MARKER} (version BIGINT NOT NULL)")
+    connection.execute("INSERT INTO voltaware_store VALUES (?)", [FORMAT_VERSION])
+    connection.commit()
+    connection.execute("CHECKPOINT")
+
+
+def _check(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
+    """Refuse a file that is not a whole store of a known version; return whether it is an empty database."""
+    _refuse_cut_off(target, path, connection)
+    tables = connection.execute(_TABLES_AND_VIEWS).fetchall()
+    if not tables:
+        return True
+    if (_MARKER,) not in tables:
+        raise StoreError(f"{target} is a database of something else: its tables are not a store's")
+    [(version,)] = connection.execute("SELECT max(version) FROM voltaware_store").fetchall()
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{target} has format {version}, this release knows {FORMAT_VERSION}: "
+            f"a newer voltaware-async wrote it, upgrade"
+        )
+    return False
+
+
+_TABLES_AND_VIEWS: Final = """
+SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
+UNION ALL
+SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
+"""
+
+
+def _refuse_cut_off(target: str, path: Path, connection: DuckDBPyConnection) -> None:
+    """Compare the size with the blocks in use: DuckDB itself finds a missing block only when it reads it."""
+    [(used,)] = connection.execute("SELECT used_blocks * block_size FROM pragma_database_size()").fetchall()
+    if path.stat().st_size < _HEADERS_SIZE + used:
+        raise StoreError(f"{target} is cut off: it is shorter than its own header says; restore a copy")

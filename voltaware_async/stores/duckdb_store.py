@@ -1,0 +1,149 @@
+"""The embedded store: one DuckDB file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import pyarrow as pa
+
+from voltaware_async.errors import ConfigurationError, StoreError
+from voltaware_async.stores import duckdb_answers
+from voltaware_async.stores.duckdb_commit import transaction, write_batch
+from voltaware_async.stores.duckdb_errors import store_errors
+from voltaware_async.stores.duckdb_file import connect_store
+from voltaware_async.stores.duckdb_outstanding import OutstandingCells
+from voltaware_async.stores.tables import COUNTS, RUNS, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from duckdb import DuckDBPyConnection
+
+    from voltaware_async.cells import Dataset
+    from voltaware_async.periods import Period
+    from voltaware_async.records.devices import DeviceId
+    from voltaware_async.stores.batches import Batch
+    from voltaware_async.stores.ledger import Coverage, FailureReason
+    from voltaware_async.stores.store import ApplianceShare
+
+__all__ = ["DuckDBStore"]
+
+_FINISH: Final = """
+UPDATE runs SET
+    outcome = $outcome, finished_at = $finished_at,
+    planned = $planned, landed = $landed, absent = $absent, failed = $failed, unasked = $unasked,
+    skipped = $skipped, requests = $requests, retries = $retries, throttled = $throttled,
+    token_calls = $token_calls, elapsed_s = $elapsed_s, rate_per_s = $rate_per_s
+WHERE run_id = $run_id
+"""
+
+
+class DuckDBStore:
+    """Hold a fleet in a DuckDB file; see `Store` for what each method promises.
+
+    Memory: DuckDB's own share is limited to 96 MB, whatever the size of the fleet; it spills to
+    a folder `FILE.tmp` beside the file, which goes away when the store is closed.
+    """
+
+    def __init__(self, target: str, connection: DuckDBPyConnection) -> None:
+        self._target = target
+        self._connection = connection
+        self._cells = OutstandingCells(connection)
+
+    @classmethod
+    def open(cls, target: str, path: str, *, read_only: bool) -> Self:
+        """Open a file, and create it where there is none."""
+        connection = connect_store(target, Path(path).resolve(), read_only=read_only)
+        return cls(target, connection)
+
+    @property
+    def target(self) -> str:
+        """What was opened, as it was written."""
+        return self._target
+
+    def begin(self, run_id: str, command: str, started_at: datetime, devices: Sequence[DeviceId]) -> None:
+        """Open a run, and remember its devices in their order."""
+        run = {"run_id": run_id, "command": command, "started_at": started_at}
+        row = pa.Table.from_pylist([run], schema=RUNS)
+        with store_errors(self._target), transaction(self._connection):
+            self._connection.from_arrow(row).insert_into("runs")
+            self._cells.begin(devices)
+
+    def count_outstanding(self, dataset: Dataset, period: Period) -> int:
+        """Count the run's devices whose cell has not landed."""
+        with store_errors(self._target):
+            return self._cells.count(dataset, period)
+
+    def outstanding(
+        self, dataset: Dataset, period: Period, after: int, limit: int
+    ) -> tuple[Sequence[DeviceId], int]:
+        """Return the next devices whose cell has not landed, and the position of the last one."""
+        with store_errors(self._target):
+            return self._cells.page(dataset, period, after, limit)
+
+    def commit(self, batch: Batch) -> None:
+        """Write rows and ledger entries in one transaction, each cell once.
+
+        Cells that `outstanding` gave out as never asked are appended without a look into the ledger. Any
+        other batch is compared with the ledger first, which costs a scan of its entries for that period.
+        """
+        fresh = self._cells.fresh.claim(batch.ledger)
+        if not fresh:
+            self._cells.relist()
+        with store_errors(self._target):
+            write_batch(self._connection, batch, fresh=fresh)
+
+    def finish(
+        self, run_id: str, outcome: str, finished_at: datetime, counts: Mapping[str, int | float]
+    ) -> None:
+        """Close a run: its outcome, and the counts of its summary."""
+        if unknown := counts.keys() - COUNTS.keys():
+            raise ValueError(f"a run has no count {', '.join(sorted(unknown))}")
+        values = {name: counts.get(name) for name in COUNTS}
+        run = {"run_id": run_id, "outcome": outcome, "finished_at": finished_at, **values}
+        with store_errors(self._target):
+            [(changed,)] = self._connection.execute(_FINISH, run).fetchall()
+        if not changed:
+            raise StoreError(f"{self._target} has no run {run_id} to finish")
+
+    def coverage(self) -> Sequence[Coverage]:
+        """Count how cells ended, per dataset and period."""
+        with store_errors(self._target):
+            return duckdb_answers.coverage(self._connection)
+
+    def failures(self, limit: int = 20) -> Sequence[FailureReason]:
+        """Count the failed cells by reason, the most frequent first."""
+        with store_errors(self._target):
+            return duckdb_answers.failures(self._connection, limit)
+
+    def table(self, name: str) -> pa.Table:
+        """Return a whole table with its pinned types."""
+        if name not in TABLES:
+            raise ConfigurationError(f"there is no table {name!r}; there are {', '.join(TABLES)}")
+        with store_errors(self._target):
+            rows: pa.Table = self._connection.table(name).to_arrow_table()
+        return rows.cast(TABLES[name])
+
+    def consumption_by_appliance(self, dataset: Dataset, period: Period) -> Sequence[ApplianceShare]:
+        """Add up consumption by appliance, the largest first."""
+        with store_errors(self._target):
+            return duckdb_answers.consumption_by_appliance(self._connection, dataset, period)
+
+    def close(self) -> None:
+        """Close the file; DuckDB moves its log into it."""
+        with store_errors(self._target):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

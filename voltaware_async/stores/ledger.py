@@ -1,0 +1,48 @@
+"""The words of the ledger: one row per cell ever asked, and what can be read off it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from voltaware_async.cells import Dataset
+from voltaware_async.periods import Period
+from voltaware_async.records.devices import DeviceId
+
+__all__ = ["Coverage", "FailureReason", "Status"]
+
+
+class Status(StrEnum):
+    """Tell how a cell ended last: with rows, without a result, or with an error."""
+
+    LANDED = "landed"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+
+@frozen
+class Coverage:
+    """Count how the cells of one dataset and period ended.
+
+    `never_asked` counts the devices that the ledger knows from any cell, and not from one of these.
+    """
+
+    dataset: Dataset
+    period: Period
+    landed: int
+    absent: int
+    failed: int
+    never_asked: int
+
+
+@frozen
+class FailureReason:
+    """Count the cells that failed for one reason, and name one device to look at.
+
+    `reason` is the error without what differs from cell to cell: the device and the number of attempts.
+    """
+
+    reason: str
+    cells: int
+    example: DeviceId

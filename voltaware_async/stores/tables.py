@@ -1,0 +1,103 @@
+"""The tables: their columns and types, pinned here and nowhere else.
+
+Every store takes its tables from these schemas, so that a value never decides a type: a batch of nulls
+or of whole numbers has the same columns as any other. Columns of a key are never null.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+__all__ = ["CONSUMPTION", "COUNTS", "CYCLES", "KEY", "LEDGER", "RUNS", "TABLES", "TOTALS", "create_table_sql"]
+
+_TEXT: Final = pa.string()
+_DAY: Final = pa.date32()
+_DOUBLE: Final = pa.float64()
+_COUNT: Final = pa.int64()
+_FLAG: Final = pa.bool_()
+_LOCAL: Final = pa.timestamp("us")
+_INSTANT: Final = pa.timestamp("us", tz="UTC")
+
+_DUCKDB_TYPES: Final[dict[pa.DataType, str]] = {
+    _TEXT: "VARCHAR",
+    _DAY: "DATE",
+    _DOUBLE: "DOUBLE",
+    _COUNT: "BIGINT",
+    _FLAG: "BOOLEAN",
+    _LOCAL: "TIMESTAMP",
+    _INSTANT: "TIMESTAMPTZ",
+}
+
+
+def _schema(key: dict[str, pa.DataType], values: dict[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(
+        [
+            *(pa.field(name, kind, nullable=False) for name, kind in key.items()),
+            *(pa.field(name, kind) for name, kind in values.items()),
+        ]
+    )
+
+
+_CELL: Final[dict[str, pa.DataType]] = {
+    "device_id": _TEXT,
+    "dataset": _TEXT,
+    "period_start": _DAY,
+    "period_end": _DAY,
+}
+KEY: Final = _schema(_CELL, {})
+
+CONSUMPTION: Final = _schema({**_CELL, "appliance_key": _TEXT}, {"consumption_wh": _DOUBLE})
+TOTALS: Final = _schema(_CELL, {"total_consumption_wh": _DOUBLE, "disconnection_percentage": _DOUBLE})
+CYCLES: Final = _schema(
+    {**_CELL, "appliance_key": _TEXT, "start_local": _LOCAL, "end_local": _LOCAL},
+    {"start_utc": _INSTANT, "end_utc": _INSTANT, "ambiguous": _FLAG, "consumption_wh": _DOUBLE},
+)
+LEDGER: Final = _schema(
+    _CELL,
+    {
+        "status": _TEXT,
+        "attempts": _COUNT,
+        "http_status": _COUNT,
+        "error": _TEXT,
+        "run_id": _TEXT,
+        "updated_at": _INSTANT,
+    },
+)
+
+# The counts of a summary, in its order.
+COUNTS: Final[dict[str, pa.DataType]] = {
+    "planned": _COUNT,
+    "landed": _COUNT,
+    "absent": _COUNT,
+    "failed": _COUNT,
+    "unasked": _COUNT,
+    "skipped": _COUNT,
+    "requests": _COUNT,
+    "retries": _COUNT,
+    "throttled": _COUNT,
+    "token_calls": _COUNT,
+    "elapsed_s": _DOUBLE,
+    "rate_per_s": _DOUBLE,
+}
+RUNS: Final = _schema(
+    {"run_id": _TEXT},
+    {"command": _TEXT, "started_at": _INSTANT, "finished_at": _INSTANT, "outcome": _TEXT, **COUNTS},
+)
+
+TABLES: Final = {
+    "consumption": CONSUMPTION,
+    "totals": TOTALS,
+    "cycles": CYCLES,
+    "ledger": LEDGER,
+    "runs": RUNS,
+}
+
+
+def create_table_sql(name: str, schema: pa.Schema) -> str:
+    """Word a table as DuckDB's `CREATE TABLE`."""
+    columns = ", ".join(
+        f"{field.name} {_DUCKDB_TYPES[field.type]}{'' if field.nullable else ' NOT NULL'}" for field in schema
+    )
+    return f"CREATE TABLE {name} ({columns})"

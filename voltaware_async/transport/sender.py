@@ -1,0 +1,155 @@
+"""Sender: one call to the API, until it is answered or given up."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from attrs import define, frozen
+
+from voltaware_async.errors import AuthenticationError, DeadlineError, DeviceNotRegisteredError
+from voltaware_async.protocol.replies import Refused, Reply, forbidden_message
+from voltaware_async.protocol.retry import Failure, Resend
+from voltaware_async.transport.retrier import Call
+
+if TYPE_CHECKING:
+    from voltaware_async.protocol.replies import Verdict
+    from voltaware_async.protocol.requests import HttpRequest
+    from voltaware_async.protocol.token import Token
+    from voltaware_async.transport.pace import Pace
+    from voltaware_async.transport.retrier import Retrier
+    from voltaware_async.transport.tokens import TokenSource
+    from voltaware_async.transport.wire import Wire
+
+__all__ = ["Answer", "Fetch", "Sender"]
+
+R = TypeVar("R")
+
+
+@frozen
+class Answer(Generic[R]):
+    """Hold a call's end: a value, or None where the API has no result; and the requests it took."""
+
+    value: R | None
+    status: int
+    attempts: int
+
+
+class Fetch(Protocol):
+    """Send one request and return its answer: what the calls above know of the transport."""
+
+    async def __call__(self, request: HttpRequest[R], /) -> Answer[R]:
+        """Return the API's answer, or raise the ApiError that ended the call."""
+
+
+@define
+class _Errand(Generic[R]):
+    """Follow one request through renewals and logins; `token` is the one it last carried."""
+
+    request: HttpRequest[R]
+    call: Call
+    token: Token | None = None
+    is_replayed: bool = False
+    has_logged_in: bool = False
+
+
+class Sender:
+    """Send calls: slot -> token -> pace -> send -> read -> decide, again where that can help.
+
+    A slot and a turn are taken per attempt and never held during a back-off. The deadline starts with the
+    first attempt; from then on it bounds everything.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        pace: Pace,
+        tokens: TokenSource,
+        retrier: Retrier,
+        *,
+        concurrency: int,
+        deadline_s: float,
+        reconnect_on_403: bool,
+    ) -> None:
+        self._wire = wire
+        self._pace = pace
+        self._tokens = tokens
+        self._retrier = retrier
+        self._slots = asyncio.Semaphore(concurrency)
+        self._deadline_s = deadline_s
+        self._reconnect_on_403 = reconnect_on_403
+
+    async def fetch(self, request: HttpRequest[R]) -> Answer[R]:
+        """Return the API's answer, or raise the ApiError that ended the call."""
+        call = Call(is_idempotent=request.endpoint.is_idempotent, deadline_s=self._deadline_s)
+        errand = _Errand(request, call)
+        attempt = partial(self._attempt, errand)
+        while True:
+            verdict = await self._retrier.run(attempt, call)
+            match verdict:
+                case Reply(value=value, status=status):
+                    return Answer(value, status, call.attempts)
+                case Failure(error=error):
+                    raise error.after(call.attempts)
+                case Refused.DEVICE:
+                    await self._log_in_anew(errand)
+                case _:
+                    self._drop_token(errand)
+
+    async def _attempt(self, errand: _Errand[R]) -> Verdict[R]:
+        call = errand.call
+        try:
+            # Before the first attempt there is no deadline yet: queueing for it is bounded by our own cap.
+            async with asyncio.timeout_at(call.deadline_at), self._slots:
+                token = errand.token = await self._token_at_turn()
+                call.begin()
+                async with asyncio.timeout_at(call.deadline_at):
+                    return await self._wire.attempt(errand.request, token.access)
+        except TimeoutError:
+            message = f"no complete answer within {self._deadline_s:g} s"
+        return Failure(DeadlineError(message, errand.request.context), Resend.NEVER)
+
+    async def _token_at_turn(self) -> Token:
+        """Wait for a token and a turn, and hand out the token that is current when the turn comes.
+
+        After its turn nobody waits: requests held back there would leave in one burst. A turn whose
+        token has died meanwhile lapses.
+        """
+        while True:
+            if self._tokens.peek() is None:
+                await self._tokens.renewed()
+            await self._pace.turn()
+            token = self._tokens.peek()
+            if token is not None:
+                return token
+
+    def _drop_token(self, errand: _Errand[R]) -> None:
+        """After a 401: have the token renewed for one replay.
+
+        Source: Authentication, Refresh Token.
+        """
+        if errand.is_replayed or errand.token is None:
+            context = errand.request.context
+            raise AuthenticationError("the API refuses even a new token here", context).after(
+                errand.call.attempts
+            )
+        errand.is_replayed = True
+        self._tokens.refuse(errand.token)
+
+    async def _log_in_anew(self, errand: _Errand[R]) -> None:
+        """After a 403: make sure of a later login for one replay.
+
+        Source: Debugging/Status code, 403.
+        """
+        if errand.has_logged_in or not self._reconnect_on_403 or errand.token is None:
+            raise _not_registered(errand)
+        if not await self._tokens.is_newer_login_at_hand(errand.token):
+            errand.has_logged_in = True  # others did, within the minute
+            raise _not_registered(errand)
+        errand.has_logged_in = True
+
+
+def _not_registered(errand: _Errand[R]) -> Exception:
+    message = forbidden_message(after_reconnect=errand.has_logged_in)
+    return DeviceNotRegisteredError(message, errand.request.context).after(errand.call.attempts)

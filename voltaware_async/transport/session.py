@@ -1,0 +1,216 @@
+"""Session: the only place that talks HTTP; one request in, one response or failure out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import aiohttp
+from aiohttp import http_exceptions
+from yarl import URL
+
+from voltaware_async.errors import (
+    ApiError,
+    ClientClosedError,
+    ConfigurationError,
+    ProtocolError,
+    ResponseTooLargeError,
+    UnreachableError,
+)
+from voltaware_async.protocol.replies import HttpResponse
+from voltaware_async.protocol.retry import Failure, Resend
+
+if TYPE_CHECKING:
+    from voltaware_async.protocol.requests import HttpRequest
+    from voltaware_async.protocol.secret import Secret
+
+__all__ = ["HttpSession"]
+
+R = TypeVar("R")
+
+# The call's deadline bounds the whole; these bound one silence of the server.
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=5, sock_read=30)
+_USER_AGENT: Final = "voltaware-async"
+_MIB: Final = 1024 * 1024
+
+
+class HttpSession:
+    """Send single requests over keep-alive connections.
+
+    A lent session is used as it is: never closed or changed, and its settings that would change what is
+    sent or read are overridden per request.
+    """
+
+    def __init__(self, base_url: str, lent: aiohttp.ClientSession | None = None) -> None:
+        self._base_url = base_url
+        self._lent = lent
+        self._session = lent
+        self._is_closed = False
+        if lent is not None:
+            _check_lent(lent)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds connections of its own that `aclose` would end."""
+        return self._lent is None and self._session is not None
+
+    async def send(self, request: HttpRequest[R], bearer: Secret | None) -> HttpResponse | Failure:
+        """Send once and read the whole reply; never raises but for cancellation and a closed session."""
+        try:
+            return await self._exchange(request, bearer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = _failure_of(error, request)
+        except _TooLargeError:
+            failure = _too_large(request)
+        return failure
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the session was lent."""
+        self._is_closed = True
+        session, self._session = self._session, None
+        if session is not None and self._lent is None:
+            await session.close()
+
+    async def _exchange(self, request: HttpRequest[R], bearer: Secret | None) -> HttpResponse:
+        session = self._opened()
+        # A payload object keeps the body out of aiohttp's local variables, which error reporters print.
+        data = None if request.body is None else aiohttp.BytesPayload(request.body)
+        async with session.request(
+            request.endpoint.method,
+            URL(self._base_url + request.target, encoded=True),
+            data=data,
+            headers=_headers(request, bearer),
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=_TIMEOUT,
+            middlewares=(),
+        ) as response:
+            body = await _capped_body(response, request.endpoint.max_body)
+            return HttpResponse(response.status, response.headers, body, _is_delimited(response))
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise ClientClosedError("this client has been closed")
+        if self._session is None:
+            self._session = _own_session()
+        if self._session.closed:
+            raise ClientClosedError("the aiohttp session that was lent to this client has been closed")
+        return self._session
+
+
+def _own_session() -> aiohttp.ClientSession:
+    # Idle connections go before a typical server drops them; the callers' slots bound their number.
+    connector = aiohttp.TCPConnector(
+        limit=0, ttl_dns_cache=300, keepalive_timeout=15, happy_eyeballs_delay=0.25
+    )
+    # trust_env costs two thread hops per request, and a netrc entry would break every call.
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, trust_env=False
+    )
+
+
+def _check_lent(session: aiohttp.ClientSession) -> None:
+    if session.auth is not None:
+        raise ConfigurationError(
+            "the lent session has a default `auth`, which collides with the token: lend one without"
+        )
+    if not session.auto_decompress:
+        raise ConfigurationError("the lent session has auto_decompress off: lend one with it on")
+
+
+def _headers(request: HttpRequest[R], bearer: Secret | None) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+    if bearer is not None:
+        headers["Authorization"] = bearer.bearer()
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+class _TooLargeError(Exception):
+    """Stop reading a body that passed its limit."""
+
+
+async def _capped_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body, but never more than the limit: a compressed reply of 200 kB can hold 200 MB."""
+    length = response.content_length
+    if length is not None and length > limit:
+        raise _TooLargeError
+    if length is not None and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise _TooLargeError
+    return bytes(body)
+
+
+def _is_delimited(response: aiohttp.ClientResponse) -> bool:
+    """Tell whether the end of the body was announced: else a cut connection looks like its end."""
+    return response.content_length is not None or "Transfer-Encoding" in response.headers
+
+
+def _too_large(request: HttpRequest[R]) -> Failure:
+    limit = request.endpoint.max_body // _MIB
+    error = ResponseTooLargeError(f"the reply is larger than {limit} MiB and was not read", request.context)
+    return Failure(error, Resend.NEVER)
+
+
+# --- every exception of aiohttp, by what may be done about it; the first match counts --------------
+
+_NEVER: Final = (
+    aiohttp.ClientSSLError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
+_NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_NOT_HTTP: Final = (aiohttp.ClientResponseError, aiohttp.ContentTypeError)
+
+
+def _failure_of(error: Exception, request: HttpRequest[R]) -> Failure:
+    """Tell what an exception below us means; it is not chained, for its attributes hold the headers."""
+    if isinstance(error, _NEVER):
+        return Failure(UnreachableError(_sentence(error), request.context), Resend.NEVER)
+    if isinstance(error, _NOT_SENT):
+        return Failure(UnreachableError(_sentence(error), request.context), Resend.SAFE)
+    if isinstance(error, _NOT_HTTP) or isinstance(error.__cause__, http_exceptions.HttpProcessingError):
+        # Their status is synthetic: aiohttp says 400 for what it cannot parse.
+        return Failure(ProtocolError("the reply is not valid HTTP", request.context), Resend.NEVER)
+    return Failure(_lost(error, request), Resend.IF_IDEMPOTENT)
+
+
+def _lost(error: Exception, request: HttpRequest[R]) -> ApiError:
+    if isinstance(error, TimeoutError):
+        return UnreachableError("the API fell silent in the middle of the exchange", request.context)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return UnreachableError("the connection ended in the middle of the reply", request.context)
+    return UnreachableError("the connection ended before the reply", request.context)
+
+
+_SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (aiohttp.ClientHttpProxyError, "the proxy refuses to connect to the API"),
+    (aiohttp.ClientProxyConnectionError, "the proxy cannot be reached"),
+    (aiohttp.ClientSSLError, "no trusted TLS connection to {where}: {reason}"),
+    (aiohttp.ServerFingerprintMismatch, "the certificate is not the expected one"),
+    (aiohttp.ClientConnectorDNSError, "the name of {where} cannot be resolved: check the base URL"),
+    (aiohttp.ClientConnectorError, "cannot connect to {where}: {reason}"),
+    (aiohttp.ConnectionTimeoutError, "cannot connect to the API: no answer in time"),
+    (Exception, "the base URL cannot be used"),
+)
+
+
+def _sentence(error: Exception) -> str:
+    where = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else "the API"
+    sentence = next(text for kind, text in _SENTENCES if isinstance(error, kind))
+    return sentence.format(where=where, reason=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__
