@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from voltaware_async.cells import Dataset, Outcome
+    from voltaware_async.cells import Cell, Dataset, Outcome
     from voltaware_async.fleet.landing import Watcher
     from voltaware_async.fleet.pull import FetchCell
     from voltaware_async.fleet.summary import Summary
@@ -46,6 +46,10 @@ class Fleet:
         self._list_devices = list_devices
         self._traffic = traffic
         self._concurrency = concurrency
+
+    async def fetch(self, cell: Cell) -> Outcome:
+        """Fetch one cell; an error is an outcome, but for refused credentials. Costs one request."""
+        return await self._fetch(cell)
 
     async def pull(
         self,

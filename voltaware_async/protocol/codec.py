@@ -294,14 +294,14 @@ A = TypeVar("A", bound=KnownAppliance)
 def _with_extra(sent: dict[str, object], read: Callable[[object, type[A]], A], record: type[A]) -> A:
     """Read an appliance, and keep the fields that this version does not know."""
     known = read(sent, record)
-    documented = {"key", *(attribute.name for attribute in fields(record))}
+    documented = record.wire_names()
     extra = {name: value for name, value in sent.items() if name not in documented}
     return evolve(known, extra=extra) if extra else known
 
 
 def _appliance_reader(_: object, converter: Converter) -> _Reader:
     """Make a reader of one appliance: where only its types are as documented, it is kept as it came."""
-    required = {key: _required(record) for key, record in KNOWN_APPLIANCES.items()}
+    required = {key: record.wire_names() for key, record in KNOWN_APPLIANCES.items()}
 
     def read(value: object, _: object) -> KnownAppliance | UnknownAppliance:
         sent = strict.json_object(value)
@@ -319,10 +319,6 @@ def _appliance_reader(_: object, converter: Converter) -> _Reader:
         return UnknownAppliance(key, sent)
 
     return read
-
-
-def _required(record: type[KnownAppliance]) -> frozenset[str]:
-    return frozenset(attribute.name for attribute in fields(record) if attribute.default is NOTHING)
 
 
 def _is_about_types(error: Exception) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HttpRequest",
     "about_a_device",
+    "checked_device_id",
     "credentials_grant",
     "for_a_period",
     "list_devices",
@@ -90,6 +91,12 @@ def about_a_device(endpoint: Endpoint[R], device_id: DeviceId, body: bytes | Non
 def for_a_period(endpoint: Endpoint[R], device_id: DeviceId, period: Period) -> HttpRequest[R]:
     """Ask for one device's result for a month or a week."""
     return HttpRequest(endpoint, f"{_target(endpoint.path, device_id)}?{_query(period)}", device_id)
+
+
+def checked_device_id(text: str) -> DeviceId:
+    """Return a text as a device id, or raise DeviceIdError; nothing is changed or looked up."""
+    _segment(DeviceId(text))
+    return DeviceId(text)
 
 
 def _target(template: str, device_id: DeviceId) -> str:

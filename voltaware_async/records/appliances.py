@@ -88,8 +88,7 @@ def _one_per_unit(record: ElectricVehicle, _attribute: object, value: tuple[int,
 
 
 def _not_a_field(record: KnownAppliance, _attribute: object, extra: JsonObject) -> None:
-    documented = {"key", *(attribute.name for attribute in fields(type(record)))}
-    if clash := documented.intersection(extra):
+    if clash := record.wire_names().intersection(extra):
         raise ValueError(f"extra holds documented fields: {', '.join(sorted(clash))}")
 
 
@@ -101,6 +100,11 @@ class KnownAppliance:
 
     amount: int = field(validator=whole())
     extra: JsonObject = field(factory=dict, converter=kept, validator=_not_a_field, hash=False, repr=False)
+
+    @classmethod
+    def wire_names(cls) -> frozenset[str]:
+        """Return the fields that the documentation gives it, every one of them required."""
+        return frozenset({"key", *(attribute.name for attribute in fields(cls))} - {"extra"})
 
 
 @frozen(kw_only=True)

@@ -1,9 +1,12 @@
 """The socket side: aiohttp requests in, deliveries out."""
 
+import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
 from aiohttp import web
+from attrs import frozen
 
 from voltaware_async.sandbox.api import Api
 from voltaware_async.sandbox.delivery import Closing, deliver
@@ -15,6 +18,16 @@ STATS_PATH = "/sandbox/stats"
 _BACKLOG = 2048
 _SHUTDOWN_S = 0.1
 """How long a reply that is under way may take after the end; waits on purpose end at once."""
+
+_STEPS = 5
+"""Turns of the event loop in which an accepted socket gets its transport, or a cancelled task ends."""
+
+
+@frozen
+class _Serving:
+    runner: web.ServerRunner
+    server: web.Server
+    socket: socket.socket
 
 
 class Listener:
@@ -29,7 +42,7 @@ class Listener:
         self._latency_s = latency_s
         self._clock = clock
         self._closing = Closing()
-        self._runner: web.ServerRunner | None = None
+        self._serving: _Serving | None = None
 
     async def open(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
         """Listen, and return the port; 0 asks for any free one."""
@@ -37,20 +50,23 @@ class Listener:
         server = web.Server(self._handle, handler_cancellation=True, access_log=None, lingering_time=0)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
-        self._runner = runner
-        await web.TCPSite(runner, host, port, ssl_context=ssl_context, backlog=_BACKLOG).start()
-        bound: int = runner.addresses[0][1]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self._serving = _Serving(runner, server, listening)
+        await web.SockSite(runner, listening, ssl_context=ssl_context, backlog=_BACKLOG).start()
+        bound: int = listening.getsockname()[1]
         return bound
 
     async def close(self) -> None:
         """Stop listening, end every wait and close every connection."""
-        runner, self._runner = self._runner, None
         self._closing.begin()
-        if runner is None or runner.server is None:
+        if self._serving is None:
             return
-        await _stop_accepting(runner)
-        transports = [it.transport for it in runner.server.connections if it.transport is not None]
-        await runner.cleanup()
+        serving, self._serving = self._serving, None
+        await _stop_accepting(serving.socket)
+        connections = serving.server.connections
+        transports = [each.transport for each in connections if each.transport is not None]
+        await serving.runner.cleanup()
         for transport in transports:
             # Whoever does not read his reply would keep the connection open for ever.
             transport.abort()
@@ -80,16 +96,13 @@ class Listener:
         return await deliver(request, delivery, self._closing)
 
 
-async def _stop_accepting(runner: web.ServerRunner) -> None:
+async def _stop_accepting(listening: socket.socket) -> None:
     """Let connections that were accepted a moment ago become known before the server closes.
 
-    asyncio makes the transport of an accepted connection some steps after accept(); if its server was closed in
-    between, that fails and the socket leaks.
+    asyncio makes the transport of an accepted connection some steps after accept(); if its server was closed
+    in between, that fails and the socket leaks.
     """
-    loop = asyncio.get_running_loop()
-    for site in runner.sites:
-        for listening in _sockets_of(site):
-            loop.remove_reader(listening.fileno())
+    asyncio.get_running_loop().remove_reader(listening.fileno())
     await _settle()
 
 

@@ -179,4 +179,5 @@ def _doubles(values: Sequence[float | None]) -> pa.DoubleArray:
 
 def _clock_readings(values: Sequence[datetime]) -> pa.TimestampArray:
     """Drop offsets, if any: Arrow would turn an aware reading into UTC."""
-    return pa.array([value.replace(tzinfo=None) for value in values], pa.timestamp("us"))
+    naive = [value if value.tzinfo is None else value.replace(tzinfo=None) for value in values]
+    return pa.array(naive, pa.timestamp("us"))

@@ -1,0 +1,41 @@
+"""The account of a run, for people on stderr or as JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from voltaware_async.fleet.summary import Summary
+
+__all__ = ["print_account"]
+
+
+def print_account(summary: Summary, target: str, *, as_json: bool) -> None:
+    """Say how every planned cell ended, and what to do about those that did not end well."""
+    if as_json:
+        click.echo(json.dumps(summary.as_dict()))
+        return
+    for line in _lines(summary, target):
+        click.echo(line, err=True)
+
+
+def _lines(summary: Summary, target: str) -> list[str]:
+    minutes, seconds = divmod(summary.elapsed_s, 60)
+    took = f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+    cells = (
+        f"{summary.planned} cells: {summary.landed} landed, {summary.absent} absent (the API has no result), "
+        f"{summary.failed} failed, {summary.unasked} unasked; {summary.skipped} had landed before"
+    )
+    requests = (
+        f"{summary.requests} requests in {took} ({summary.rate_per_s:.1f}/s): {summary.retries} retries, "
+        f"{summary.throttled} throttled, {summary.token_calls} token calls"
+    )
+    lines = [cells, requests]
+    if summary.failed:
+        lines.append(f"why cells failed:  voltaware status --failed --store {target}")
+    if not summary.is_complete:
+        lines.append("the same command again asks only what has not landed")
+    return lines

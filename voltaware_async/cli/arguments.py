@@ -1,0 +1,67 @@
+"""Arguments: texts of the command line, read as what they mean, or refused with what is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from voltaware_async.cells import Dataset
+from voltaware_async.periods import Month, Period, Week
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DATASET", "MONTH", "PERIOD", "RATE", "WEEK"]
+
+
+class _Read(click.ParamType[object]):
+    """Read a text by a function whose ValueError says what is accepted."""
+
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return the value, or end the command with exit code 2."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _dataset(text: str) -> Dataset:
+    try:
+        return Dataset(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no dataset; there are {', '.join(Dataset)}") from None
+
+
+def _period(text: str) -> Period:
+    """Read a month or a week, told apart by their form."""
+    try:
+        return Month.parse(text) if len(text) == len("2024-07") else Week.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; a month is written 2024-07, a week 2024-W28 or its Monday") from None
+
+
+def _rate(text: str) -> float | None:
+    """Read requests per second; `none` is no limit."""
+    if text == "none":
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"{text!r} is no rate: give requests per second, over 0, or `none` for no limit")
+    return rate
+
+
+DATASET: Final = _Read("dataset", _dataset)
+MONTH: Final = _Read("YYYY-MM", Month.parse)
+PERIOD: Final = _Read("period", _period)
+RATE: Final = _Read("requests/s", _rate)
+WEEK: Final = _Read("YYYY-Www", Week.parse)
