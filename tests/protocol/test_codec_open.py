@@ -173,7 +173,12 @@ def test_new_fields_of_a_known_appliance_are_kept_and_written_back() -> None:
 
 def test_seasons_are_named_once_each_in_the_order_sent() -> None:
     """T47."""
-    item = {"key": "TUMBLE_DRYER", "amount": 1, "type": "VENTED", "usage_types": ["WINTER", "AUTUMN", "WINTER"]}
+    item = {
+        "key": "TUMBLE_DRYER",
+        "amount": 1,
+        "type": "VENTED",
+        "usage_types": ["WINTER", "AUTUMN", "WINTER"],
+    }
     written = json.loads(codec.APPLIANCES.encode(codec.APPLIANCES.decode(appliances(item))))
     assert written["appliances"][0]["usage_types"] == ["WINTER", "AUTUMN"]
 

@@ -23,7 +23,12 @@ def refusal(of: Codec[object], sent: object) -> Malformed:
 
 
 def grant(**changes: object) -> dict[str, object]:
-    return {"access_token": "a", "token_type": "Bearer", "expires_in_secs": 43200, "refresh_token": "r"} | changes
+    return {
+        "access_token": "a",
+        "token_type": "Bearer",
+        "expires_in_secs": 43200,
+        "refresh_token": "r",
+    } | changes
 
 
 def granted(**changes: object) -> TokenGrant:
@@ -137,13 +142,21 @@ def listed(**changes: object) -> dict[str, object]:
         (codec.APPLIANCES, listed(amount=PLANTED, type="NEW"), "$.appliances[1].amount"),
         (codec.APPLIANCES, listed(type=7), "$.appliances[1].type"),
         (codec.APPLIANCES, listed(key="KETTLE", amount=True), "$.appliances[1].amount"),
-        (codec.APPLIANCES, listed(key="GAS_HEATING", any_electric_heater="NO"), "$.appliances[1].any_electric_heater"),
+        (
+            codec.APPLIANCES,
+            listed(key="GAS_HEATING", any_electric_heater="NO"),
+            "$.appliances[1].any_electric_heater",
+        ),
         (
             codec.APPLIANCES,
             listed(key="ELECTRIC_VEHICLE", type="CAR", wattages=[7200, PLANTED]),
             "$.appliances[1].wattages[1]",
         ),
-        (codec.APPLIANCES, listed(key="ELECTRIC_VEHICLE", type="CAR", wattages="7200"), "$.appliances[1].wattages"),
+        (
+            codec.APPLIANCES,
+            listed(key="ELECTRIC_VEHICLE", type="CAR", wattages="7200"),
+            "$.appliances[1].wattages",
+        ),
         (codec.APPLIANCES, listed(key="OTHER", name=[PLANTED]), "$.appliances[1].name"),
         (codec.APPLIANCES, listed(key=None), "$.appliances[1].key"),
         (codec.APPLIANCES, {"appliances": [{"amount": 1}]}, "$.appliances[0].key"),

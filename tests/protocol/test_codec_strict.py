@@ -129,10 +129,20 @@ def report(**changes: object) -> dict[str, object]:
             "$.total_consumption",
             f"expected a number, got a text ('{'x' * 39}…')",
         ),
-        (codec.DISAGGREGATION, month(appliances="123"), "$.appliances", "expected an array, got a text ('123')"),
+        (
+            codec.DISAGGREGATION,
+            month(appliances="123"),
+            "$.appliances",
+            "expected an array, got a text ('123')",
+        ),
         (codec.DISAGGREGATION, month(appliances={}), "$.appliances", "expected an array, got an object"),
         (codec.DISAGGREGATION, month(appliances=None), "$.appliances", "expected an array, got null"),
-        (codec.DISAGGREGATION, month(appliances=[ITEM, []]), "$.appliances[1]", "expected an object, got an array"),
+        (
+            codec.DISAGGREGATION,
+            month(appliances=[ITEM, []]),
+            "$.appliances[1]",
+            "expected an object, got an array",
+        ),
         (
             codec.DISAGGREGATION,
             month(appliances=[ITEM, {"consumption": 1}]),
@@ -157,11 +167,21 @@ def report(**changes: object) -> dict[str, object]:
             "$.weeks[1].appliances[2].consumption",
             "expected a number, got a text ('12')",
         ),
-        (codec.MONTH_BY_WEEKS, weeks(**{"from": 5}), "$.weeks[1].from", "expected a day as YYYY-MM-DD, got a number (5)"),
+        (
+            codec.MONTH_BY_WEEKS,
+            weeks(**{"from": 5}),
+            "$.weeks[1].from",
+            "expected a day as YYYY-MM-DD, got a number (5)",
+        ),
         (codec.CYCLES, {}, "$", "expected an array, got an object"),
         (codec.CYCLES, "abc", "$", "expected an array, got a text ('abc')"),
         (codec.CYCLES, [None], "$[0]", "expected an object, got null"),
-        (codec.CYCLES, cycles(consumption=[]), "$[0].cycles[1].consumption", "expected a number, got an array"),
+        (
+            codec.CYCLES,
+            cycles(consumption=[]),
+            "$[0].cycles[1].consumption",
+            "expected a number, got an array",
+        ),
         (
             codec.MONTH_REPORT,
             report(days_without_consumption=7.9),
@@ -195,9 +215,19 @@ def report(**changes: object) -> dict[str, object]:
         (codec.DEVICE, [], "$", "expected an object, got an array"),
         (codec.DEVICE, "firmware", "$", "expected an object, got a text ('firmware')"),
         (codec.DEVICE, {"firmware": 112}, "$.firmware", "expected a text, got a number (112)"),
-        (codec.DEVICE, {"connection_state": 1}, "$.connection_state", "expected a text or null, got a number (1)"),
+        (
+            codec.DEVICE,
+            {"connection_state": 1},
+            "$.connection_state",
+            "expected a text or null, got a number (1)",
+        ),
         (codec.DEVICE, {"locale": "de"}, "$.locale", "expected an object, got a text ('de')"),
-        (codec.DEVICE, {"locale": {"timeZoneId": 1}}, "$.locale.timeZoneId", "expected a text, got a number (1)"),
+        (
+            codec.DEVICE,
+            {"locale": {"timeZoneId": 1}},
+            "$.locale.timeZoneId",
+            "expected a text, got a number (1)",
+        ),
         (
             codec.DEVICE,
             {"locale": {"userDefinedLanguage": 1}},
@@ -206,7 +236,9 @@ def report(**changes: object) -> dict[str, object]:
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(of: Codec[object], sent: object, path: str, reason: str) -> None:
+def test_a_wrong_value_is_named_with_its_place(
+    of: Codec[object], sent: object, path: str, reason: str
+) -> None:
     """T22, T26, T46, F61, F63, F65, and the other rows where plain cattrs would coerce."""
     refused = refusal(of, sent)
     assert (refused.json_path, refused.reason) == (path, reason)
@@ -251,7 +283,17 @@ def test_a_number_is_stored_as_a_float_of_the_same_value(sent: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "day", ["20240712", "2024-W28-5", "2024-7-1", "2024-02-30", "0000-01-01", "٢٠٢٤-٠٧-٠١", " 2024-07-01", "2024-07-01T"]
+    "day",
+    [
+        "20240712",
+        "2024-W28-5",
+        "2024-7-1",
+        "2024-02-30",
+        "0000-01-01",
+        "٢٠٢٤-٠٧-٠١",
+        " 2024-07-01",
+        "2024-07-01T",
+    ],
 )
 def test_a_day_is_written_in_one_way_only(day: str) -> None:
     """T90: Python's own reader takes the first two."""
@@ -332,7 +374,9 @@ def test_an_instant_of_another_zone_or_none_is_written_in_utc() -> None:
     there = datetime(2024, 7, 12, 14, 0, 0, 120, tzinfo=timezone(timedelta(hours=2)))
     naive = there.replace(tzinfo=None)
     written = codec.DEVICE.encode(type(device)(first_event=there, last_event=naive))
-    assert b'"first_event":"2024-07-12T12:00:00.000120Z","last_event":"2024-07-12T14:00:00.000120Z"' in written
+    assert (
+        b'"first_event":"2024-07-12T12:00:00.000120Z","last_event":"2024-07-12T14:00:00.000120Z"' in written
+    )
 
 
 def test_a_number_that_is_not_finite_is_not_written() -> None:

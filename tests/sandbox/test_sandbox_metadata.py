@@ -30,9 +30,7 @@ def appliance_list(*appliances: dict[str, Any]) -> dict[str, Any]:
     ("path", "name"),
     [(PROPERTY_PATH, "put_property_house.json"), (GEOLOCATION_PATH, "put_geolocation.json")],
 )
-async def test_a_documented_example_is_accepted_and_shown_again(
-    caller: Caller, path: str, name: str
-) -> None:
+async def test_a_documented_example_is_accepted_and_shown_again(caller: Caller, path: str, name: str) -> None:
     answer = await caller.send("PUT", path, (SAMPLES / name).read_bytes())
     assert (answer.status, answer.body) == (204, b"")
     assert (await caller.get(path)).json == sample(name)

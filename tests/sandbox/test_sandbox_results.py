@@ -22,7 +22,7 @@ PATHS = {
 
 def expected(fleet: Fleet, dataset: str, device_id: str) -> Any:
     function = getattr(fleet, dataset)
-    return function(device_id, MONDAY) if "week" in dataset.split("_")[0] else function(device_id, 2024, 7)
+    return function(device_id, MONDAY) if dataset.startswith("week") else function(device_id, 2024, 7)
 
 
 def shape(value: Any) -> Any:

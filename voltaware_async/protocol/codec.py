@@ -185,8 +185,8 @@ def _exact(dialect: Dialect) -> Converter:
 def _converter(dialect: Dialect, *, detailed: bool) -> Converter:
     """Build a converter; of the hooks that match a type, the one that was registered last counts."""
     converter = Converter(detailed_validation=detailed)
-    # Exact types: a hook that is registered for str would also be that of every enum of texts.
-    converter.register_structure_hook_factory(_is_scalar, _scalar_reader)
+    for kind, read in strict.SCALARS.items():
+        converter.register_structure_hook(kind, read)
     converter.register_structure_hook_factory(_is_open, _open_reader)
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
     converter.register_structure_hook_factory(has, partial(_reader, dialect))
@@ -199,26 +199,13 @@ def _converter(dialect: Dialect, *, detailed: bool) -> Converter:
     return converter
 
 
-def _is_scalar(kind: object) -> bool:
-    return kind in strict.SCALARS
-
-
-def _scalar_reader(kind: type) -> _Reader:
-    return strict.SCALARS[kind]
-
-
 def _is_open(kind: object) -> bool:
-    """Tell whether a type is an open set: an enum of texts, alone or in a union with str."""
-    return any(issubclass(part, StrEnum) for part in _parts(kind))
+    """Tell whether a type is an open set: an enum of texts or any other text, or null too."""
+    return isinstance(kind, UnionType) and any(issubclass(part, StrEnum) for part in get_args(kind))
 
 
-def _parts(kind: object) -> tuple[type, ...]:
-    parts = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return tuple(part for part in parts if isinstance(part, type))
-
-
-def _open_reader(kind: type) -> _Reader:
-    parts = _parts(kind)
+def _open_reader(kind: UnionType) -> _Reader:
+    parts = get_args(kind)
     members = {member.value: member for part in parts if issubclass(part, StrEnum) for member in part}
     return strict.one_of(members, nullable=NoneType in parts)
 
@@ -305,9 +292,7 @@ def _appliance_reader(_: object, converter: Converter) -> _Reader:
 
     def read(value: object, _: object) -> KnownAppliance | UnknownAppliance:
         sent = strict.json_object(value)
-        if "key" not in sent:
-            raise KeyError("key")
-        key = strict.text(sent["key"])
+        key = strict.text_in(sent, "key")
         record = KNOWN_APPLIANCES.get(key)
         if record is None or not required[key].issubset(sent):
             return UnknownAppliance(key, sent)

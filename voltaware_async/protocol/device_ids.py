@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 
 import orjson
 
+from voltaware_async.protocol.json_text import dumped
 from voltaware_async.protocol.malformed import Malformed
 from voltaware_async.records.devices import DeviceId
 
@@ -82,4 +83,4 @@ def _refuse(at: int, index: int) -> NoReturn:
 
 def write_device_ids(ids: tuple[DeviceId, ...]) -> bytes:
     """Write the ids as JSON strings."""
-    return orjson.dumps(ids)
+    return dumped(ids)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from voltaware_async.protocol import strict
-from voltaware_async.protocol.malformed import Unfit
+from voltaware_async.protocol.malformed import MISSING, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +38,14 @@ class TokenGrant:
 
 
 def read_grant(value: object, _: object = None) -> TokenGrant:
-    """Read a grant; KeyError for a field that is missing."""
+    """Read a grant."""
     reply = strict.json_object(value)
-    kind = reply["token_type"]
-    if strict.text(kind).lower() != "bearer":
+    kind = strict.text_in(reply, "token_type")
+    if kind.lower() != "bearer":
         raise Unfit("the token type Bearer", kind, ".token_type")
     refresh = reply.get("refresh_token")
     return TokenGrant(
-        access_token=_token(reply["access_token"], ".access_token"),
+        access_token=_token(reply.get("access_token", MISSING), ".access_token"),
         expires_in_s=_life(reply),
         refresh_token=None if refresh is None or refresh == "" else _token(refresh, ".refresh_token"),
     )

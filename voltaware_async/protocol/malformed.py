@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["Malformed", "Unfit"]
+__all__ = ["MISSING", "Malformed", "Unfit"]
 
+MISSING: Final = object()  # found where a field was expected
 _LONGEST_QUOTE: Final = 40
 
 
@@ -40,6 +41,8 @@ class Unfit(ValueError):  # noqa: N818  never leaves the codec
 
     def reason(self, *, private: bool) -> str:
         """Word it for people; a private value is only named by its kind."""
+        if self.found is MISSING:
+            return f"the field {self.at[1:]!r} is missing"
         kind = _kind(self.found)
         quote = "" if private else _quote(self.found)
         return f"expected {self.expected}, got {kind}{quote}"

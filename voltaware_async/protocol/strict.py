@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Final, TypeAlias
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
-from voltaware_async.protocol.malformed import Unfit
-
-if TYPE_CHECKING:
-    from enum import StrEnum
+from voltaware_async.protocol.malformed import MISSING, Unfit
 
 __all__ = [
     "SCALARS",
@@ -24,15 +23,18 @@ __all__ = [
     "instant",
     "json_object",
     "local_time",
+    "member",
     "number",
     "one_of",
     "text",
+    "text_in",
     "whole",
     "write_instant",
     "write_local_time",
 ]
 
-Reader: TypeAlias = Callable[[object, object], object]
+# The second argument is the type that is wanted: only `member` reads it.
+Reader: TypeAlias = Callable[[object, Any], object]
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # Seconds may be missing: Java, which the samples look like, drops them from a local time where they are 0.
@@ -63,6 +65,14 @@ def text(value: object, _: object = None) -> str:
     if type(value) is str:
         return value
     raise Unfit("a text", value)
+
+
+def text_in(record: Mapping[str, object], name: str) -> str:
+    """Read a required field that is a text."""
+    value = record.get(name, MISSING)
+    if type(value) is str:
+        return value
+    raise Unfit("a text", value, f".{name}")
 
 
 def flag(value: object, _: object = None) -> bool:
@@ -143,11 +153,24 @@ def one_of(members: Mapping[str, StrEnum], *, nullable: bool = False) -> Reader:
     return read
 
 
-SCALARS: Final[Mapping[type, Reader]] = {
-    float: number,
-    int: whole,
-    str: text,
-    bool: flag,
-    date: day,
-    datetime: instant,
-}
+def member(value: object, kind: Callable[[str], StrEnum]) -> StrEnum | str:
+    """Read a member of a closed set, or leave a text that is none to the record, which will refuse it."""
+    word = text(value)
+    try:
+        return kind(word)
+    except ValueError:
+        return word
+
+
+# For subclasses too, of which the closest counts: an enum of texts is also a str.
+SCALARS: Final[Mapping[type, Reader]] = MappingProxyType(
+    {
+        float: number,
+        int: whole,
+        str: text,
+        bool: flag,
+        date: day,
+        datetime: instant,
+        StrEnum: member,
+    }
+)
