@@ -46,8 +46,8 @@ class Month:
     def parse(cls, text: str) -> Month:
         """Read `2024-07`; anything else is a ValueError that says so."""
         match = _MONTH_TEXT.fullmatch(text)
-        if match is None:
-            raise ValueError(f"a month is written YYYY-MM, as 2024-07, not {text!r}")
+        if match is None or not 1 <= int(match[2]) <= _MONTHS:
+            raise ValueError(f"a month is written YYYY-MM, as 2024-07, with MM from 01 to 12; not {text!r}")
         return cls(int(match[1]), int(match[2]))
 
     @classmethod

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from voltaware_async.protocol import codec
-from voltaware_async.protocol.codec import Codec
 from voltaware_async.records.appliances import AC, Appliances, UnknownAppliance
 from voltaware_async.records.devices import ConnectionState, Device, Locale
 from voltaware_async.records.disaggregation import ApplianceKey
 from voltaware_async.records.metadata import Property, PropertyType
 from voltaware_async.records.reports import CarbonFootprint, Report
+
+if TYPE_CHECKING:
+    from voltaware_async.protocol.codec import Codec
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -59,7 +60,7 @@ def test_ids_are_kept_as_printed(body: bytes, ids: tuple[str, ...]) -> None:
         (b"[01,]", "$[1]", 4),
         (b"[,01]", "$[0]", 1),
         (b"[0001", "$[0]", 1),
-        (b"[0001,", "$[0]", 1),
+        (b"[0001,", "$[1]", 6),
         (b"[01, 02", "$[1]", 5),
         (b"[1 2]", "$[0]", 1),
         (b"[01,,02]", "$[1]", 4),
@@ -145,10 +146,8 @@ def test_no_bytes_raise_anything_but_malformed(body: bytes) -> None:
 def test_a_long_list_takes_time_in_proportion_even_if_it_is_broken(body: bytes) -> None:
     """T19: the bar is for the noise of a busy machine; a search that starts over again would take minutes."""
     started = time.perf_counter()
-    try:
+    with contextlib.suppress(Malformed):
         DEVICE_IDS.decode(body)
-    except Malformed:
-        pass
     assert time.perf_counter() - started < 2
 
 

@@ -9,6 +9,7 @@ from voltaware_async.fleet.outage import OutageGuard
 from voltaware_async.fleet.plan import cells, slices
 from voltaware_async.fleet.pull import pull
 from voltaware_async.fleet.supply import one_page
+from voltaware_async.protocol.requests import checked_device_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -102,5 +103,10 @@ class Fleet:
         return OutageGuard(self._fetch, concurrency=self._concurrency).fetch
 
     async def _distinct(self, devices: Iterable[DeviceId] | None) -> Sequence[DeviceId]:
-        """Return the devices in their order, each once: asked twice, a cell would land twice."""
-        return tuple(dict.fromkeys(await self._list_devices() if devices is None else devices))
+        """Return the devices in their order, each once: asked twice, a cell would land twice.
+
+        A caller's text that is no device id is refused before anything is sent.
+        """
+        if devices is None:
+            return tuple(dict.fromkeys(await self._list_devices()))
+        return tuple(dict.fromkeys(checked_device_id(device_id) for device_id in devices))

@@ -59,7 +59,10 @@ def scan_device_ids(body: bytes) -> tuple[DeviceId, ...]:
     # Matched one by one: a search would go over the rest of a broken body again and again.
     while item := _ITEM.match(body, at):
         digits, quoted, comma = item.groups()
-        ids.append(DeviceId(digits.decode() if digits else _unquoted(quoted, at, len(ids))))
+        text = digits.decode() if digits else _unquoted(quoted)
+        if text is None:
+            _refuse(at, len(ids))
+        ids.append(DeviceId(text))
         at, follows = item.end(), comma is not None
     closing = _CLOSING.match(body, at)
     if follows or closing is None:
@@ -69,16 +72,16 @@ def scan_device_ids(body: bytes) -> tuple[DeviceId, ...]:
     return tuple(ids)
 
 
-def _unquoted(quoted: bytes, at: int, index: int) -> str:
-    """Read a JSON string; one without escapes, by far the most, is its own text."""
+def _unquoted(quoted: bytes) -> str | None:
+    """Read a JSON string, None if it is none; one without escapes, by far the most, is its own text."""
     try:
         return quoted[1:-1].decode() if b"\\" not in quoted else str(orjson.loads(quoted))
     except ValueError:
-        _refuse(at, index)
+        return None
 
 
 def _refuse(at: int, index: int) -> NoReturn:
-    raise Malformed(f"$[{index}]", f"expected a device id (a text, or digits) at byte {at}")
+    raise Malformed(f"$[{index}]", f"expected a device id (a text or digits), then ',' or ']', at byte {at}")
 
 
 def write_device_ids(ids: tuple[DeviceId, ...]) -> bytes:
