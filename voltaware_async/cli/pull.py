@@ -99,15 +99,18 @@ def _datasets_of(periods: tuple[Period, ...]) -> tuple[Dataset, ...]:
 def _devices(ids: tuple[str, ...], path: Path | None) -> tuple[DeviceId, ...] | None:
     if not ids and path is None:
         return None
-    listed = [] if path is None else click.open_file(str(path)).read().split("\n")
-    named = [line.strip() for line in listed if line.strip()]
     try:
-        devices = tuple(checked_device_id(text) for text in (*ids, *named))
+        devices = tuple(checked_device_id(text) for text in (*ids, *(_lines(path) if path else ())))
     except DeviceIdError as error:
         raise click.UsageError(str(error)) from None
     if not devices:
         raise click.UsageError(f"{path} names no device; without --devices-from all devices are asked")
     return devices
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    with click.open_file(str(path)) as file:
+        return tuple(line.strip() for line in file if line.strip())
 
 
 def _check(wanted: Wanted) -> None:
