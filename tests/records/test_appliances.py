@@ -11,6 +11,7 @@ from voltaware_async.protocol.codec import APPLIANCES
 from voltaware_async.records import appliance_choices as choices
 from voltaware_async.records import appliances as a
 from voltaware_async.records.appliance_choices import MetadataKey
+from voltaware_async.records.appliance_results import result_keys
 from voltaware_async.records.disaggregation import ApplianceKey
 
 # What the documentation's PUT example and prose give each key, `amount` apart.
@@ -267,7 +268,7 @@ def test_an_appliance_shows_in_results_under_the_documented_keys(
     key: MetadataKey, results: set[ApplianceKey]
 ) -> None:
     """T51, T52: OTHER never shows, and nothing is promised to be one to one."""
-    assert a.result_keys(key) == results
+    assert result_keys(key) == results
 
 
 def test_the_keys_of_metadata_and_of_results_are_two_sets() -> None:

@@ -244,6 +244,12 @@ def test_a_type_of_a_later_api_cannot_be_written() -> None:
     assert caught.value.missing == ("property_type",)
 
 
+def test_a_view_itself_is_not_sent() -> None:
+    """T33."""
+    with pytest.raises(TypeError, match="to_update"):
+        encode_property_update(VIEW)
+
+
 # --- geolocation ------------------------------------------------------------------------------------
 
 

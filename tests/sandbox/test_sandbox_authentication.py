@@ -2,6 +2,8 @@ import pytest
 from sandbox_caller import Caller, calling, sample
 
 from voltaware_async.sandbox import Sandbox
+from voltaware_async.sandbox.logins import Logins, RefreshPolicy
+from voltaware_async.sandbox.server import CREDENTIALS
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +76,20 @@ async def test_a_token_expires_after_its_life_and_is_renewed_by_refresh() -> Non
         assert (expired.status, "expired" in expired.reason) == (401, True)
         caller.token = (await caller.refresh()).json["access_token"]
         assert (await caller.get("/sensors/0001")).status == 200
+
+
+def test_tokens_that_expired_long_ago_are_forgotten() -> None:
+    clock = Clock()
+    logins = Logins(CREDENTIALS, token_ttl=1, policy=RefreshPolicy(), clock=clock)
+
+    def log_in() -> None:
+        logins.log_in(CREDENTIALS.client_id, CREDENTIALS.client_secret, registered=0)
+
+    for _ in range(10_001):
+        log_in()
+    clock.now += 2
+    log_in()
+    assert len(logins._access) == 1
 
 
 async def test_a_life_below_one_second_is_not_rounded_away() -> None:

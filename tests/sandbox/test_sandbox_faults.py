@@ -101,6 +101,11 @@ async def test_a_slow_reply_dribbles(sandbox: Sandbox, caller: Caller) -> None:
         assert await response.content.readany() == b"{"
 
 
+async def test_a_slow_reply_comes_to_its_end(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.script("slow", body=b"7")
+    assert (await caller.get(DEVICE)).body == b"7"
+
+
 async def test_a_script_picks_route_device_and_method(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.script("500", times=None, route="sensor", device_id="0002", method="GET")
     assert (await caller.get("/sensors/0001")).status == 200

@@ -1,8 +1,12 @@
 import asyncio
 import gc
+import shutil
+import ssl
+import subprocess
 import time
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -73,7 +77,7 @@ async def test_serve_tells_the_url_once_it_listens_and_runs_until_cancelled() ->
         async with aiohttp.ClientSession() as session, session.get(f"{await url}/sandbox/stats") as response:
             assert response.status == 200
         group.cancel_scope.cancel()
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port_of(url.result()))
 
 
@@ -94,6 +98,37 @@ async def test_ipv6_addresses_are_written_in_brackets() -> None:
     async with Sandbox(host="::1", devices=1) as sandbox, calling(sandbox) as caller:
         assert sandbox.base_url.startswith("http://[::1]:")
         assert (await caller.get("/sensors")).body == b"[0001]"
+
+
+async def test_leaving_a_sandbox_that_never_listened_is_harmless() -> None:
+    await Sandbox().__aexit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    pem = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    ask = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([openssl, *ask.split(), "-keyout", pem, "-out", pem], check=True, capture_output=True)
+    return pem
+
+
+async def test_https_is_served_with_a_certificate(certificate: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with (
+        Sandbox(devices=1, ssl_context=context) as sandbox,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+    ):
+        assert sandbox.base_url.startswith("https://127.0.0.1:")
+        async with session.get(f"{sandbox.base_url}/sensors") as response:
+            assert response.status == 401
+        sandbox.script("reset")
+        with pytest.raises(aiohttp.ClientOSError):
+            await session.get(f"{sandbox.base_url}/sensors/0001")
 
 
 def test_there_is_no_url_before_the_sandbox_listens() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, get_a
 import orjson
 from attrs import NOTHING, evolve, fields, frozen, has, resolve_types
 from cattrs import BaseValidationError, ClassValidationError, Converter, IterableValidationError
-from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from voltaware_async.protocol import strict
@@ -133,10 +133,12 @@ def _codec(record: type[R], dialect: Dialect = Dialect.MONTH, *, private: bool =
 
 
 def encode_property_update(update: PropertyUpdate) -> bytes:
-    """Write an update of a property as the API words it.
+    """Write an update of a property as the API words it; TypeError for a mere view, which may lack fields.
 
     Source: Metadata, Property, Set up property details.
     """
+    if not isinstance(update, HomeProperty | BusinessProperty):
+        raise TypeError("a property is set by a HomeProperty or a BusinessProperty; a view has `to_update()`")
     return dumped(_fast(Dialect.MONTH).unstructure(update))
 
 
@@ -215,8 +217,8 @@ def _is_tuple(kind: type) -> bool:
 
 
 def _tuple_reader(kind: type, converter: Converter) -> _Reader:
-    read = homogenous_tuple_structure_factory(kind, converter)
-    return lambda value, _: read(strict.array(value), kind)
+    read = list_structure_factory(kind, converter)
+    return lambda value, _: tuple(read(strict.array(value), kind))
 
 
 def _words(record: type, dialect: Dialect) -> dict[str, AttributeOverride]:
@@ -253,7 +255,8 @@ def _reader(dialect: Dialect, record: type, converter: Converter) -> _Reader:
     """Make a reader of a record, with what annotations cannot say."""
     read = _record_reader(dialect, record, converter)
     if record is DayByDayMetrics:
-        return lambda value, kind: read(_own_figures(strict.json_object(value), dialect), kind)
+        foreign, period = dialect.foreign, dialect.value
+        return lambda value, kind: read(_own_figures(strict.json_object(value), foreign, period), kind)
     if record is Property:
         return lambda value, _: _property(strict.json_object(value), read)
     if issubclass(record, KnownAppliance):
@@ -261,9 +264,10 @@ def _reader(dialect: Dialect, record: type, converter: Converter) -> _Reader:
     return read
 
 
-def _own_figures(metrics: dict[str, object], dialect: Dialect) -> dict[str, object]:
-    if foreign := sorted(dialect.foreign.intersection(metrics)):
-        raise ValueError(f"a report of a {dialect.value} has no {', '.join(foreign)}")
+def _own_figures(metrics: dict[str, object], foreign: frozenset[str], period: str) -> dict[str, object]:
+    if not foreign.isdisjoint(metrics):
+        names = ", ".join(sorted(foreign.intersection(metrics)))
+        raise ValueError(f"a report of a {period} has no {names}")
     return metrics
 
 

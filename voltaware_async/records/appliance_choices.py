@@ -28,7 +28,8 @@ __all__ = [
 class MetadataKey(StrEnum):
     """Name an appliance that a home owns.
 
-    These are not the keys of results (`records.disaggregation.ApplianceKey`): see `result_keys`.
+    These are not the keys of results (`records.disaggregation.ApplianceKey`): see
+    `records.appliance_results`.
     """
 
     AC = "AC"

@@ -29,7 +29,6 @@ from voltaware_async.records.appliance_choices import (
     VehicleType,
 )
 from voltaware_async.records.argument_checks import each, flag, member_of, text, whole
-from voltaware_async.records.disaggregation import ApplianceKey
 from voltaware_async.records.json_values import JsonObject, kept
 from voltaware_async.records.metadata import METADATA_VERSION
 
@@ -61,7 +60,6 @@ __all__ = [
     "TumbleDryer",
     "UnknownAppliance",
     "WashingMachine",
-    "result_keys",
 ]
 
 
@@ -322,30 +320,3 @@ class Appliances:
 
     appliances: tuple[Appliance, ...] = field(converter=_appliances, validator=_are_appliances)
     version: str = field(default=METADATA_VERSION, validator=text)
-
-
-_RESULT_KEYS: Final[Mapping[MetadataKey, frozenset[ApplianceKey]]] = MappingProxyType(
-    {
-        MetadataKey.AC: frozenset({ApplianceKey.COOLING, ApplianceKey.HEATING}),
-        MetadataKey.DISHWASHER: frozenset({ApplianceKey.WASHING}),
-        MetadataKey.ELECTRIC_BOILER: frozenset({ApplianceKey.BOILER}),
-        MetadataKey.ELECTRIC_HEATING: frozenset({ApplianceKey.HEATING, ApplianceKey.COOKING_HEATING}),
-        MetadataKey.ELECTRIC_OVEN: frozenset({ApplianceKey.COOKING, ApplianceKey.COOKING_HEATING}),
-        MetadataKey.ELECTRIC_STOVE: frozenset({ApplianceKey.COOKING, ApplianceKey.COOKING_HEATING}),
-        MetadataKey.ELECTRIC_VEHICLE: frozenset({ApplianceKey.ELECTRIC_VEHICLE}),
-        MetadataKey.FRIDGE: frozenset({ApplianceKey.FRIDGE}),
-        MetadataKey.JACUZZI: frozenset({ApplianceKey.OTHERS}),
-        MetadataKey.TUMBLE_DRYER: frozenset({ApplianceKey.WASHING}),
-        MetadataKey.WASHING_MACHINE: frozenset({ApplianceKey.WASHING}),
-    }
-)
-
-
-def result_keys(key: MetadataKey) -> frozenset[ApplianceKey]:
-    """Return the keys under which the documentation shows an appliance in results; empty where it names none.
-
-    Several appliances share a key, and one appliance may show under several.
-
-    Source: Disaggregation, Month, the table of appliances; Metadata, Appliances, AC.
-    """
-    return _RESULT_KEYS.get(key, frozenset())

@@ -5,7 +5,8 @@ Integers, so that the days of a month, its weeks, its cycles and its reports add
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from itertools import chain
 from operator import mul
 
@@ -56,7 +57,7 @@ class Consumption:
 
     def __init__(self, seed: int) -> None:
         self._seasons = {
-            (season, south): tuple(_season_table(season, south=south))
+            (season, south): _season_table(season, south=south)
             for season in Season
             for south in (False, True)
         }
@@ -86,9 +87,8 @@ class Consumption:
 
 def _days_away(household: Household, span: Span) -> list[int]:
     """Return the offsets of the days before the first event and of the days in an outage."""
-    if household.first_day is None:
-        return list(range(span.days))
-    before = range(min(max(household.first_day - span.first, 0), span.days))
+    joined = household.first_day or 0
+    before = range(min(max(joined - span.first, 0), span.days))
     blocks = range(span.first // _BLOCK, span.last // _BLOCK + 1)
     lost = [day - span.first for block in blocks for day in _outage(household, block)]
     return sorted({*before, *(day for day in lost if 0 <= day < span.days)})
@@ -115,12 +115,16 @@ _PERCENT: dict[Season, Callable[[float], float]] = {
 }
 
 
-def _season_table(season: Season, *, south: bool) -> Iterator[int]:
-    """Yield the percentage of the usual consumption for each day of four years."""
-    for day in range(_YEARS + _LONGEST):
+@cache
+def _season_table(season: Season, *, south: bool) -> tuple[int, ...]:
+    """Return the percentage of the usual consumption for each day of four years; the same for every seed."""
+
+    def percent(day: int) -> int:
         # Ordinal 0 is the last day of a year; the coldest day of the north is about the fifteenth of January.
         turn = (day % _YEARS - 15) / 365.25 + (0.5 if south else 0)
-        yield round(_PERCENT[season](math.cos(2 * math.pi * turn)))
+        return round(_PERCENT[season](math.cos(2 * math.pi * turn)))
+
+    return tuple(percent(day) for day in range(_YEARS + _LONGEST))
 
 
 def _habit_table(habit: Habit, seed: int) -> list[int]:

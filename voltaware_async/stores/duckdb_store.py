@@ -44,7 +44,7 @@ WHERE run_id = $run_id
 class DuckDBStore:
     """Hold a fleet in a DuckDB file; see `Store` for what each method promises.
 
-    Memory: DuckDB's own share is limited to 96 MB, whatever the size of the fleet; it spills to
+    Memory: DuckDB's own share is limited to 64 MB, whatever the size of the fleet; it spills to
     a folder `FILE.tmp` beside the file, which goes away when the store is closed.
     """
 
