@@ -120,8 +120,8 @@ def _season_table(season: Season, *, south: bool) -> tuple[int, ...]:
     """Return the percentage of the usual consumption for each day of four years; the same for every seed."""
 
     def percent(day: int) -> int:
-        # Ordinal 0 is the last day of a year; the coldest day of the north is about the fifteenth of January.
-        turn = (day % _YEARS - 15) / 365.25 + (0.5 if south else 0)
+        # In this century four-year cycles counted from ordinal 0 begin in mid January, the coldest days.
+        turn = day % _YEARS / 365.25 + (0.5 if south else 0)
         return round(_PERCENT[season](math.cos(2 * math.pi * turn)))
 
     return tuple(percent(day) for day in range(_YEARS + _LONGEST))

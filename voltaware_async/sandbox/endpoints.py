@@ -41,8 +41,6 @@ class Call:
         return self.world.logins.of(self.request.authorization)
 
 
-# Authentication
-
 _TOKEN_RULE: Rule = Fields(
     {"grant_type": OneOf(("client_credentials",)), "client_id": Text(), "client_secret": Text()}
 )
@@ -81,9 +79,6 @@ def _auth_fields(call: Call, rule: Rule) -> dict[str, str]:
     body = json_body(call.request, rule)
     fields = body if isinstance(body, dict) else {}
     return {name: str(value) for name, value in fields.items()}
-
-
-# Devices
 
 
 def list_devices(call: Call) -> Reply:
@@ -126,9 +121,6 @@ def view_device(call: Call) -> Reply:
     if device is None:
         raise RefusedError(404, "The device was not found")
     return json_reply(200, device)
-
-
-# Metadata
 
 
 def view_property(call: Call) -> Reply:
@@ -184,7 +176,7 @@ def _view_metadata(call: Call, topic: Topic) -> Reply:
     no_body(call.request)
     found = call.world.metadata.get(call.device_id, topic)
     if found is None:
-        raise RefusedError(404, f"The {topic} of the device was not found")
+        raise RefusedError(404, f"The device has no {topic} yet")
     return json_reply(200, found)
 
 
@@ -203,9 +195,6 @@ def _authorize_metadata(call: Call) -> None:
     no_query(call.request.query)
     if not call.world.fleet.known_to(call.device_id, login.registered):
         raise RefusedError(403, "The device is not registered: send an event, then reconnect to the API")
-
-
-# Disaggregation
 
 
 def disaggregate_month(call: Call) -> Reply:
@@ -257,9 +246,6 @@ def list_week_cycles(call: Call) -> Reply:
     if cycles is None and _has_result(call, Dataset.WEEK_CYCLES, Span.week(start)):
         return no_content()
     return _found(cycles)
-
-
-# Reports
 
 
 def report_month(call: Call) -> Reply:

@@ -46,8 +46,6 @@ class Fleet:
         self._consumption = Consumption(seed)
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._household_at)
 
-    # Devices
-
     def device_ids(self) -> devices.DeviceIds:
         """Return the ids in the order of GET /sensors, as a sequence that is computed, not stored."""
         return devices.DeviceIds(first=1, count=self._count + len(self._joined))
@@ -84,8 +82,6 @@ class Fleet:
         """Return whether a login that saw so many registered devices may touch the metadata of this one."""
         index = self.index(device_id)
         return index is not None and index <= self._count + registered_at_login
-
-    # Results
 
     def month(self, device_id: str, year: int, month: int) -> Disaggregation | None:
         """Return the disaggregation of a month, in Wh."""

@@ -103,8 +103,6 @@ class Sandbox:
         with anyio.CancelScope(shield=True):
             await self._listener.close()
 
-    # What a client is told
-
     @property
     def base_url(self) -> str:
         """The URL to call, without a trailing slash; RuntimeError before the sandbox listens."""
@@ -121,8 +119,6 @@ class Sandbox:
     def client_secret(self) -> str:
         """The client secret that the sandbox accepts."""
         return CREDENTIALS.client_secret
-
-    # What the server saw
 
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
@@ -145,8 +141,6 @@ class Sandbox:
     def delivered_rate(self) -> float:
         """Return requests per second between the first and the last arrival; 0 before the second one."""
         return self._recording.delivered_rate()
-
-    # What a test may do
 
     @property
     def today(self) -> date:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 from attrs import define, field, frozen
 
-from voltaware_async.cells import Absent, Cell, Failed, Fetched, Outcome, Record
+from voltaware_async.cells import Absent, Cell, Fetched, Outcome, Record
 from voltaware_async.records.disaggregation import ApplianceCycles, Disaggregation, MonthByWeeks
 from voltaware_async.records.reports import Report
 from voltaware_async.stores.columns import (
@@ -93,7 +93,7 @@ class _Draft:
                 self._add_record(cell, key, outcome.record)
             case Absent():
                 self.ledger.add(key, Status.ABSENT, outcome.attempts, outcome.http_status)
-            case Failed():
+            case _:
                 error = _one_line(outcome.error)
                 self.ledger.add(key, Status.FAILED, outcome.attempts, outcome.http_status, error)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import duckdb
-
 from voltaware_async.errors import StoreError
+from voltaware_async.stores.duckdb_session import named, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
     from voltaware_async.stores.batches import Batch
 
-__all__ = ["transaction", "write_batch"]
+__all__ = ["write_batch"]
 
 _REPEATED: Final = """
 SELECT any_value(device_id), count(*) FROM (
@@ -45,43 +43,33 @@ AND ledger.period_start = new.period_start AND ledger.period_end = new.period_en
 """
 
 
-@contextmanager
-def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
-    """Commit what the block does, or on any error nothing of it."""
-    connection.begin()
-    try:
-        yield
-        connection.commit()
-    except BaseException:
-        # A commit that failed has rolled back by itself, and there is nothing left to roll back.
-        with suppress(duckdb.Error):
-            connection.rollback()
-        raise
-
-
 def write_batch(connection: DuckDBPyConnection, batch: Batch, *, fresh: bool) -> None:
     """Write a batch; `fresh` promises that no cell of it is in the ledger, and that none is in it twice."""
-    with transaction(connection):
-        entries = batch.ledger if fresh else _replace_earlier(connection, batch.ledger)
-        for name, rows in {**batch.tables, "ledger": entries}.items():
-            if rows.num_rows:
-                connection.from_arrow(rows).insert_into(name)
+    if fresh:
+        with transaction(connection):
+            _append(connection, batch.tables)
+        return
+    with named(connection, "new_entries", batch.ledger), transaction(connection):
+        entries = _replace_earlier(connection)
+        _append(connection, {**batch.tables, "ledger": entries})
 
 
-def _replace_earlier(connection: DuckDBPyConnection, entries: pa.Table) -> pa.Table:
+def _append(connection: DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
+    for name, rows in tables.items():
+        if rows.num_rows:
+            connection.from_arrow(rows).insert_into(name)
+
+
+def _replace_earlier(connection: DuckDBPyConnection) -> pa.Table:
     """Delete the ledger's entries of these cells, and return the new ones with all attempts added up.
 
     Only cells that have not landed are replaced: they have no rows that would have to go too.
     """
-    connection.register("new_entries", entries)
-    try:
-        _refuse(connection, _REPEATED, "stand in one batch twice")
-        _refuse(connection, _LANDED, "have landed already")
-        added_up: pa.Table = connection.sql(_WITH_EARLIER_ATTEMPTS).to_arrow_table()
-        connection.execute(_DELETE_EARLIER)
-        return added_up
-    finally:
-        connection.unregister("new_entries")
+    _refuse(connection, _REPEATED, "stand in one batch twice")
+    _refuse(connection, _LANDED, "have landed already")
+    added_up: pa.Table = connection.sql(_WITH_EARLIER_ATTEMPTS).to_arrow_table()
+    connection.execute(_DELETE_EARLIER)
+    return added_up
 
 
 def _refuse(connection: DuckDBPyConnection, query: str, why: str) -> None:

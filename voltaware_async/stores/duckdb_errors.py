@@ -20,9 +20,11 @@ _HOLDER: Final = re.compile(r"\(PID (\d+)\)")
 
 @contextmanager
 def store_errors(target: str) -> Iterator[None]:
-    """Raise what DuckDB raises as StoreError or StoreLockedError, about a target."""
+    """Raise what DuckDB and the file system raise as StoreError or StoreLockedError, about a target."""
     try:
         yield
+    except OSError as error:
+        raise StoreError(f"{target} cannot be used: {error.strerror}") from error
     except duckdb.Error as error:
         raise _as_store_error(target, error) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -16,6 +17,7 @@ import duckdb
 
 from voltaware_async.errors import StoreError
 from voltaware_async.stores.duckdb_errors import store_errors
+from voltaware_async.stores.duckdb_session import transaction
 from voltaware_async.stores.tables import TABLES, create_table_sql
 
 if TYPE_CHECKING:
@@ -45,30 +47,41 @@ def connect_store(target: str, path: Path, *, read_only: bool) -> DuckDBPyConnec
 
     `path` is absolute: to DuckDB, other texts may name something else than a file.
     """
+    with store_errors(target):
+        _refuse_place(target, path)
+        return _open_to_read(target, path) if read_only else _open_to_write(target, path)
+
+
+def _refuse_place(target: str, path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(f"{target} cannot be created: there is no directory {path.parent}")
     if path.is_dir():
         raise StoreError(f"{target} is a directory, not a store")
+
+
+def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
     if not path.exists():
-        if read_only:
-            raise StoreError(f"there is no store {target} yet: a pull creates it")
-        _create(target, path)
-    with store_errors(target):
-        connection = _connect(path, read_only=True)
-        try:
-            is_empty = _check(target, path, connection)
-        except BaseException:
-            connection.close()
-            raise
-        if read_only and not is_empty:
-            return connection
-        connection.close()
-        if read_only:
+        raise StoreError(f"there is no store {target} yet: a pull creates it")
+    connection = _connect(path, read_only=True)
+    try:
+        if not _is_store(target, path, connection):
             raise StoreError(f"{target} is an empty database: a pull makes it a store")
-        connection = _connect(path, read_only=False)
-        if is_empty:
-            _create_tables(connection)
-        return connection
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
+    """Look first, without writing: to open a file for writing may change it."""
+    if not path.exists():
+        _create(target, path)
+    with _connect(path, read_only=True) as looking:
+        is_store = _is_store(target, path, looking)
+    connection = _connect(path, read_only=False)
+    if not is_store:
+        _create_tables(connection)
+    return connection
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
@@ -88,43 +101,37 @@ def _create(target: str, path: Path) -> None:
     log = path.with_name(f"{path.name}.wal")
     if log.exists():
         raise StoreError(f"{log} belongs to a store that is gone: move it away, then {target} can be created")
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            draft = Path(folder, "new.duckdb")
-            with store_errors(target), _connect(draft, read_only=False) as connection:
-                _create_tables(connection)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".voltaware-") as folder:
+        draft = Path(folder, "new.duckdb")
+        with _connect(draft, read_only=False) as connection:
+            _create_tables(connection)
+        with suppress(FileExistsError):
             os.link(draft, path)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StoreError(f"{target} cannot be created: {error.strerror}") from error
 
 
 def _create_tables(connection: DuckDBPyConnection) -> None:
-    connection.begin()
-    for name, schema in TABLES.items():
-        connection.execute(create_table_sql(name, schema))
-    connection.execute(f"CREATE TABLE {_MARKER} (version BIGINT NOT NULL)")
-    connection.execute("INSERT INTO voltaware_store VALUES (?)", [FORMAT_VERSION])
-    connection.commit()
+    with transaction(connection):
+        for name, schema in TABLES.items():
+            connection.execute(create_table_sql(name, schema))
+        connection.execute(f"CREATE TABLE {_MARKER} (version BIGINT NOT NULL)")
+        connection.execute("INSERT INTO voltaware_store VALUES (?)", [FORMAT_VERSION])
     connection.execute("CHECKPOINT")
 
 
-def _check(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
-    """Refuse a file that is not a whole store of a known version; return whether it is an empty database."""
+def _is_store(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
+    """Tell a store from an empty database; refuse anything else."""
     _refuse_cut_off(target, path, connection)
     tables = connection.execute(_TABLES_AND_VIEWS).fetchall()
     if not tables:
-        return True
+        return False
     if (_MARKER,) not in tables:
         raise StoreError(f"{target} is a database of something else: its tables are not a store's")
     [(version,)] = connection.execute("SELECT max(version) FROM voltaware_store").fetchall()
     if version != FORMAT_VERSION:
         raise StoreError(
-            f"{target} has format {version}, this release knows {FORMAT_VERSION}: "
-            f"a newer voltaware-async wrote it, upgrade"
+            f"{target} has format {version} and this release knows {FORMAT_VERSION}: upgrade voltaware-async"
         )
-    return False
+    return True
 
 
 _TABLES_AND_VIEWS: Final = """

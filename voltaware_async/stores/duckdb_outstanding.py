@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
 
-__all__ = ["OutstandingCells"]
+__all__ = ["OutstandingCells", "listed_devices"]
 
 _CREATE: Final = """
 CREATE TEMP TABLE run_devices (ordinal BIGINT, device_id VARCHAR);
@@ -61,17 +61,11 @@ class OutstandingCells:
         self.fresh = FreshCells()
         connection.execute(_CREATE)
 
-    def begin(self, device_ids: Sequence[DeviceId]) -> None:
-        """Forget the last run's devices and remember these, each where it stands first."""
-        size = len(device_ids)
-        listed = pa.table({"ordinal": pa.array(range(size), pa.int64()), "device_id": _texts(device_ids)})
+    def begin(self) -> None:
+        """Forget the last run's devices and remember `listed_devices`, each where it stands first."""
         self.relist()
         self._connection.execute("DELETE FROM run_devices")
-        self._connection.register("listed_devices", listed)
-        try:
-            self._connection.execute(_REMEMBER_DEVICES)
-        finally:
-            self._connection.unregister("listed_devices")
+        self._connection.execute(_REMEMBER_DEVICES)
 
     def count(self, dataset: Dataset, period: Period) -> int:
         """Count the outstanding cells."""
@@ -100,9 +94,11 @@ class OutstandingCells:
         self._connection.execute(_LIST, _partition(dataset, period))
 
 
+def listed_devices(device_ids: Sequence[DeviceId]) -> pa.Table:
+    """Number a run's devices in their order."""
+    ordinals = pa.array(range(len(device_ids)), pa.int64())
+    return pa.table({"ordinal": ordinals, "device_id": pa.array(device_ids, pa.string())})
+
+
 def _partition(dataset: Dataset, period: Period) -> dict[str, object]:
     return {"dataset": dataset.value, "start": period.start, "end": period.end}
-
-
-def _texts(device_ids: Sequence[DeviceId]) -> pa.StringArray:
-    return pa.array(device_ids, pa.string())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -9,10 +10,11 @@ import pyarrow as pa
 
 from voltaware_async.errors import ConfigurationError, StoreError
 from voltaware_async.stores import duckdb_answers
-from voltaware_async.stores.duckdb_commit import transaction, write_batch
+from voltaware_async.stores.duckdb_commit import write_batch
 from voltaware_async.stores.duckdb_errors import store_errors
 from voltaware_async.stores.duckdb_file import connect_store
-from voltaware_async.stores.duckdb_outstanding import OutstandingCells
+from voltaware_async.stores.duckdb_outstanding import OutstandingCells, listed_devices
+from voltaware_async.stores.duckdb_session import named, transaction
 from voltaware_async.stores.tables import COUNTS, RUNS, TABLES
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class DuckDBStore:
     @classmethod
     def open(cls, target: str, path: str, *, read_only: bool) -> Self:
         """Open a file, and create it where there is none."""
-        connection = connect_store(target, Path(path).resolve(), read_only=read_only)
+        # Not Path.resolve, which raises for links that go round in circles.
+        connection = connect_store(target, Path(os.path.realpath(path)), read_only=read_only)
         return cls(target, connection)
 
     @property
@@ -68,9 +71,10 @@ class DuckDBStore:
         """Open a run, and remember its devices in their order."""
         run = {"run_id": run_id, "command": command, "started_at": started_at}
         row = pa.Table.from_pylist([run], schema=RUNS)
-        with store_errors(self._target), transaction(self._connection):
+        listed = named(self._connection, "listed_devices", listed_devices(devices))
+        with store_errors(self._target), listed, transaction(self._connection):
             self._connection.from_arrow(row).insert_into("runs")
-            self._cells.begin(devices)
+            self._cells.begin()
 
     def count_outstanding(self, dataset: Dataset, period: Period) -> int:
         """Count the run's devices whose cell has not landed."""

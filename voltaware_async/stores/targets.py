@@ -38,13 +38,13 @@ def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> St
 
 
 def _duckdb_path(target: str) -> str:
-    if target.startswith(_PREFIX) and target != _PREFIX:
+    if target.startswith(_PREFIX) and target != _PREFIX and "\0" not in target:
         return target.removeprefix(_PREFIX)
     if target.startswith(_LATER):
         raise ConfigurationError(
             f"{target.partition(':')[0]} stores come with a later release; use a DuckDB file: fleet.duckdb"
         )
-    if target.endswith(_SUFFIX) and "://" not in target:
+    if target.endswith(_SUFFIX) and "://" not in target and "\0" not in target:
         return target
     raise ConfigurationError(
         f"a store is named fleet{_SUFFIX} or {_PREFIX}PATH, not {_without_secrets(target)!r}"

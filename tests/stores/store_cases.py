@@ -1,0 +1,61 @@
+"""Outcomes and stores that the tests of this folder share."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+from voltaware_async.cells import Absent, Cell, Dataset, Failed, Fetched
+from voltaware_async.errors import ErrorContext, ServerError
+from voltaware_async.periods import Month, Week
+from voltaware_async.records.devices import DeviceId
+from voltaware_async.records.disaggregation import ApplianceConsumption, Disaggregation
+from voltaware_async.stores.batches import Batch, batch_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voltaware_async.cells import Outcome, Record
+    from voltaware_async.periods import Period
+
+JULY: Final = Month(2024, 7)
+WEEK_28: Final = Week(date(2024, 7, 8))
+NOW: Final = datetime(2024, 8, 3, 2, 30, tzinfo=UTC)
+
+
+def ids(*names: str) -> list[DeviceId]:
+    return [DeviceId(name) for name in names]
+
+
+def cell(device: str, dataset: Dataset = Dataset.MONTH, period: Period = JULY) -> Cell:
+    return Cell(DeviceId(device), dataset, period)
+
+
+def month_of(**wh: float) -> Disaggregation:
+    return Disaggregation(sum(wh.values()), 14.3, tuple(ApplianceConsumption(*pair) for pair in wh.items()))
+
+
+def fetched(device: str, *, attempts: int = 1, **wh: float) -> Fetched:
+    return Fetched(cell(device), month_of(**(wh or {"fridge": 10.0})), attempts=attempts)
+
+
+def fetched_as(dataset: Dataset, period: Period, record: Record) -> Fetched:
+    return Fetched(cell("0001", dataset, period), record)
+
+
+def absent(device: str, *, attempts: int = 1) -> Absent:
+    return Absent(cell(device), attempts=attempts)
+
+
+def failed(device: str, *, attempts: int = 1, message: str = "the API broke") -> Failed:
+    context = ErrorContext("GET", "/sm/disag/month", device_id=device, status=500, attempts=attempts)
+    return Failed(cell(device), ServerError(message, context), http_status=500, attempts=attempts)
+
+
+def batch(*outcomes: Outcome, run_id: str = "run-1") -> Batch:
+    return batch_of(outcomes, run_id, NOW)
+
+
+def rows(table: Batch, name: str) -> Sequence[tuple[object, ...]]:
+    """Return a batch's rows as tuples."""
+    return [tuple(row.values()) for row in table.tables[name].to_pylist()]

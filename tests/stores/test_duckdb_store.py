@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from store_cases import (
+    JULY,
+    NOW,
+    WEEK_28,
+    absent,
+    batch,
+    failed,
+    fetched,
+    fetched_as,
+    ids,
+    month_of,
+)
+
+from voltaware_async.cells import Absent, Cell, Dataset
+from voltaware_async.errors import ConfigurationError, StoreError
+from voltaware_async.periods import Month
+from voltaware_async.records.disaggregation import ApplianceConsumption, MonthByWeeks, WeekOfMonth
+from voltaware_async.stores import Coverage, FailureReason, open_store
+from voltaware_async.stores.tables import COUNTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from voltaware_async.stores import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "fleet.duckdb") as store:
+        yield store
+
+
+def column(store: Store, table: str, name: str) -> list[object]:
+    return store.table(table).column(name).to_pylist()
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_run_has_no_outcome_until_it_is_finished(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1"))
+    [row] = store.table("runs").to_pylist()
+    assert (row["run_id"], row["command"], row["started_at"]) == ("run-1", "pull", NOW)
+    assert row["outcome"] is row["finished_at"] is row["planned"] is None
+
+
+def test_a_finished_run_keeps_its_summary(store: Store) -> None:
+    store.begin("run-0", "pull", NOW, ids("1"))
+    store.begin("run-1", "pull", NOW, ids("1"))
+    counts = {name: number for number, name in enumerate(COUNTS)}
+    store.finish("run-1", "complete", NOW, counts)
+    unfinished, finished = store.table("runs").to_pylist()
+    assert unfinished["outcome"] is None
+    assert finished == {
+        "run_id": "run-1",
+        "command": "pull",
+        "started_at": NOW,
+        "finished_at": NOW,
+        "outcome": "complete",
+        **counts,
+    }
+
+
+def test_a_run_that_was_not_begun_cannot_be_finished(store: Store) -> None:
+    with pytest.raises(StoreError, match="no run nobody"):
+        store.finish("nobody", "complete", NOW, {})
+
+
+def test_a_count_that_no_summary_has_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="no count colour, size"):
+        store.finish("run-1", "complete", NOW, {"size": 1, "colour": 2, "planned": 3})
+
+
+# --- outstanding ---------------------------------------------------------------------------------
+
+
+def test_everything_is_outstanding_in_an_empty_store_in_the_order_given(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("9", "0001", "1", "A"))
+    assert store.count_outstanding(Dataset.MONTH, JULY) == 4
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 3) == (["9", "0001", "1"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY, 2, 3) == (["A"], 3)
+    assert store.outstanding(Dataset.MONTH, JULY, 3, 3) == ([], 3)
+
+
+def test_a_device_that_is_named_twice_is_asked_once_where_it_stands_first(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("b", "a", "b", "c", "a"))
+    assert store.count_outstanding(Dataset.MONTH, JULY) == 3
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == (["b", "a", "c"], 3)
+
+
+def test_landed_cells_are_not_outstanding_and_absent_and_failed_ones_are(store: Store) -> None:
+    store.commit(batch(fetched("1"), absent("2"), failed("3")))
+    store.begin("run-1", "pull", NOW, ids("0", "1", "2", "3"))
+    assert store.count_outstanding(Dataset.MONTH, JULY) == 3
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == (["0", "2", "3"], 3)
+
+
+def test_a_cell_is_one_of_its_dataset_and_period_alone(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1"))
+    store.commit(batch(fetched("1")))
+    assert store.count_outstanding(Dataset.MONTH, JULY) == 0
+    assert store.count_outstanding(Dataset.MONTH, JULY.next()) == 1
+    assert store.count_outstanding(Dataset.MONTH_WEEKS, JULY) == 1
+    assert store.count_outstanding(Dataset.WEEK, WEEK_28) == 1
+
+
+def test_a_run_of_no_devices_has_nothing_outstanding(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, [])
+    assert store.count_outstanding(Dataset.MONTH, JULY) == 0
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == ([], -1)
+
+
+def test_a_new_run_forgets_the_devices_of_the_last(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1", "2"))
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
+    store.begin("run-2", "pull", NOW, ids("7", "8"))
+    assert store.outstanding(Dataset.MONTH, JULY, 0, 9) == (["8"], 1)
+
+
+def test_pages_of_several_periods_may_be_turned_by_turns(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1", "2", "3"))
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
+    assert store.outstanding(Dataset.MONTH, JULY.next(), -1, 2) == (["1", "2"], 1)
+    store.commit(batch(fetched("2")))
+    assert store.outstanding(Dataset.MONTH, JULY, 0, 9) == (["3"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY.next(), 1, 9) == (["3"], 2)
+
+
+def test_a_cell_that_was_committed_without_being_given_out_is_not_given_out(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1", "2", "3"))
+    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
+    store.commit(batch(fetched("2")))
+    assert store.outstanding(Dataset.MONTH, JULY, 0, 1) == (["3"], 2)
+
+
+def test_an_id_that_is_no_text_is_refused_before_anything_is_written(store: Store) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        store.begin("run-1", "pull", NOW, ids("\udcff"))
+    assert store.table("runs").num_rows == 0
+
+
+# --- commit --------------------------------------------------------------------------------------
+
+
+def test_rows_and_ledger_come_out_as_they_went_in(store: Store) -> None:
+    landed = batch(
+        fetched("1", fridge=0.0, washing=2.3e-13), absent("a\0b"), failed("☀", message="ein Fehler")
+    )
+    store.commit(landed)
+    assert {name: store.table(name) for name in landed.tables} == landed.tables
+
+
+def test_a_cell_that_is_asked_again_keeps_one_entry_and_adds_up_its_attempts(store: Store) -> None:
+    store.commit(batch(failed("1", attempts=4), absent("2", attempts=1), run_id="run-1"))
+    store.commit(batch(absent("1", attempts=2), absent("2", attempts=1), fetched("3"), run_id="run-2"))
+    store.commit(batch(fetched("1", attempts=1), run_id="run-3"))
+    entries = {row["device_id"]: row for row in store.table("ledger").to_pylist()}
+    assert store.table("ledger").num_rows == 3
+    assert [entries[one]["attempts"] for one in "123"] == [7, 2, 1]
+    assert [entries[one]["run_id"] for one in "123"] == ["run-3", "run-2", "run-2"]
+    assert [entries[one]["status"] for one in "123"] == ["landed", "absent", "landed"]
+    assert entries["1"]["error"] is None
+    assert sorted(column(store, "consumption", "device_id")) == ["1", "3"]
+
+
+@pytest.mark.parametrize("again", [fetched("1"), absent("1"), failed("1")])
+def test_a_landed_cell_is_never_written_again(store: Store, again: Absent) -> None:
+    store.commit(batch(fetched("1", fridge=5.0)))
+    before = store.table("ledger")
+    with pytest.raises(StoreError, match="1 cells have landed already, one of device 1"):
+        store.commit(batch(fetched("2"), again))
+    assert store.table("ledger") == before
+    assert column(store, "consumption", "consumption_wh") == [5.0]
+
+
+def test_a_batch_that_was_given_out_cannot_be_committed_twice(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1", "2"))
+    store.outstanding(Dataset.MONTH, JULY, -1, 9)
+    store.commit(batch(fetched("1"), fetched("2")))
+    with pytest.raises(StoreError, match="landed already"):
+        store.commit(batch(fetched("1"), fetched("2")))
+    assert store.table("totals").num_rows == 2
+
+
+def test_a_cell_that_stands_in_a_batch_twice_is_refused(store: Store) -> None:
+    store.begin("run-1", "pull", NOW, ids("1"))
+    store.outstanding(Dataset.MONTH, JULY, -1, 9)
+    with pytest.raises(StoreError, match="stand in one batch twice"):
+        store.commit(batch(absent("1"), fetched("1")))
+    assert store.table("ledger").num_rows == 0
+
+
+def test_the_store_goes_on_after_a_refused_batch(store: Store) -> None:
+    store.commit(batch(fetched("1")))
+    with pytest.raises(StoreError):
+        store.commit(batch(fetched("1")))
+    store.commit(batch(fetched("2")))
+    assert sorted(column(store, "ledger", "device_id")) == ["1", "2"]
+
+
+def test_an_empty_batch_changes_nothing(store: Store) -> None:
+    store.commit(batch())
+    assert store.table("ledger").num_rows == 0
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def test_coverage_counts_per_dataset_and_period_in_their_order(store: Store) -> None:
+    june = Month(2024, 6)
+    store.commit(
+        batch(
+            fetched_as(Dataset.WEEK, WEEK_28, month_of(fridge=1.0)),
+            fetched("0001"),
+            absent("2"),
+            failed("3"),
+            failed("4"),
+            Absent(Cell(ids("5")[0], Dataset.MONTH, june)),
+        )
+    )
+    assert store.coverage() == [
+        Coverage(Dataset.MONTH, june, landed=0, absent=1, failed=0, never_asked=4),
+        Coverage(Dataset.MONTH, JULY, landed=1, absent=1, failed=2, never_asked=1),
+        Coverage(Dataset.WEEK, WEEK_28, landed=1, absent=0, failed=0, never_asked=4),
+    ]
+
+
+def test_an_empty_store_covers_nothing_and_has_no_failures(store: Store) -> None:
+    assert store.coverage() == []
+    assert store.failures() == []
+    assert store.consumption_by_appliance(Dataset.MONTH, JULY) == []
+
+
+def test_failures_are_counted_by_reason_whatever_the_device_and_attempts(store: Store) -> None:
+    store.commit(
+        batch(*(failed(one, attempts=int(one)) for one in "321"), failed("4", message="no"), absent("5"))
+    )
+    common = FailureReason("the API broke (GET /sm/disag/month, status 500)", 3, ids("1")[0])
+    rare = FailureReason("no (GET /sm/disag/month, status 500)", 1, ids("4")[0])
+    assert store.failures() == [common, rare]
+    assert store.failures(limit=1) == [common]
+
+
+def test_appliances_are_added_up_over_devices_with_the_largest_first(store: Store) -> None:
+    store.commit(batch(fetched("1", fridge=10.0, heating=60.0), fetched("2", fridge=30.0), absent("3")))
+    heating, fridge = store.consumption_by_appliance(Dataset.MONTH, JULY)
+    assert (heating.appliance_key, heating.devices, heating.consumption_wh, heating.share) == (
+        "heating",
+        1,
+        60,
+        0.6,
+    )
+    assert (fridge.appliance_key, fridge.devices, fridge.consumption_wh, fridge.share) == (
+        "fridge",
+        2,
+        40,
+        0.4,
+    )
+
+
+def test_the_clipped_weeks_of_a_month_add_up_to_the_month(store: Store) -> None:
+    july = [WeekOfMonth(JULY.start, JULY.start, 1.0, (ApplianceConsumption("fridge", 1.0),))] * 2
+    august = WeekOfMonth(JULY.next().start, JULY.next().start, 8.0, (ApplianceConsumption("fridge", 8.0),))
+    store.commit(batch(fetched_as(Dataset.MONTH_WEEKS, JULY, MonthByWeeks(2.0, 0.0, tuple(july)))))
+    store.commit(batch(fetched_as(Dataset.MONTH_WEEKS, JULY.next(), MonthByWeeks(8.0, 0.0, (august,)))))
+    [fridge] = store.consumption_by_appliance(Dataset.MONTH_WEEKS, JULY)
+    assert (fridge.consumption_wh, fridge.devices, fridge.share) == (2.0, 1, 1.0)
+
+
+def test_nothing_consumed_has_no_share(store: Store) -> None:
+    store.commit(batch(fetched("1", fridge=0.0)))
+    [fridge] = store.consumption_by_appliance(Dataset.MONTH, JULY)
+    assert (fridge.consumption_wh, fridge.share) == (0.0, 0.0)
+
+
+def test_an_unknown_table_is_refused_with_those_there_are(store: Store) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"no table 'runs; DROP'.*consumption, totals, cycles, ledger, runs"
+    ):
+        store.table("runs; DROP")
+
+
+def test_a_closed_store_closes_again_and_refuses_everything_else(store: Store) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.coverage()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from voltaware_async.errors import ConfigurationError
+from voltaware_async.stores import open_store
+
+
+@pytest.mark.parametrize("target", ["fleet.duckdb", "duckdb:fleet.db", "duckdb:no-suffix", "temp.duckdb"])
+def test_a_file_is_opened_and_keeps_the_name_it_was_given(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_store(target) as store:
+        assert store.target == target
+    assert Path(tmp_path, target.removeprefix("duckdb:")).is_file()
+
+
+def test_a_path_is_taken_as_well_as_a_text(tmp_path: Path) -> None:
+    with open_store(tmp_path / "fleet.duckdb") as store:
+        assert store.target == str(tmp_path / "fleet.duckdb")
+
+
+@pytest.mark.parametrize(
+    "target", ["parquet:folder", "postgresql://user:hunter2@host/fleet", "postgres://h/f"]
+)
+def test_stores_to_come_are_named_as_such(target: str) -> None:
+    with pytest.raises(ConfigurationError, match="later release") as caught:
+        open_store(target)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "fleet.sqlite",
+        "duckdb:",
+        "mysql://u:hunter2@h/fleet.duckdb",
+        "md:fleet",
+        "a\0.duckdb",
+        "duckdb:a\0",
+    ],
+)
+def test_an_unknown_target_is_refused_with_what_is_accepted(target: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"fleet\.duckdb or duckdb:PATH") as caught:
+        open_store(target)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["duckdb", "pyarrow"])
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("voltaware_async.stores.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(
+        ConfigurationError, match=rf"needs {missing}.*pip install 'voltaware-async\[duckdb\]'"
+    ):
+        open_store(tmp_path / "fleet.duckdb")
+
+
+def test_another_missing_module_is_not_blamed_on_the_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "voltaware_async.stores.duckdb_store", None)
+    with pytest.raises(ModuleNotFoundError, match="duckdb_store"):
+        open_store(tmp_path / "fleet.duckdb")
+
+
+def test_importing_the_package_loads_neither_pyarrow_nor_duckdb() -> None:
+    code = """
+        import sys
+        import voltaware_async.stores
+        assert not {"duckdb", "pyarrow", "_duckdb"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], check=True)
+
+
+def test_batches_are_made_without_duckdb() -> None:
+    code = "import sys, voltaware_async.stores.batches; assert '_duckdb' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

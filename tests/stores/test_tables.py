@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+import pytest
+
+from voltaware_async.stores import open_store
+from voltaware_async.stores.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CELL: Final = "device_id VARCHAR, dataset VARCHAR, period_start DATE, period_end DATE"
+COLUMNS: Final = {
+    "consumption": f"{CELL}, appliance_key VARCHAR, consumption_wh DOUBLE",
+    "totals": f"{CELL}, total_consumption_wh DOUBLE, disconnection_percentage DOUBLE",
+    "cycles": (
+        f"{CELL}, appliance_key VARCHAR, start_local TIMESTAMP, end_local TIMESTAMP, "
+        "start_utc TIMESTAMPTZ, end_utc TIMESTAMPTZ, ambiguous BOOLEAN, consumption_wh DOUBLE"
+    ),
+    "ledger": (
+        f"{CELL}, status VARCHAR, attempts BIGINT, http_status BIGINT, error VARCHAR, run_id VARCHAR, "
+        "updated_at TIMESTAMPTZ"
+    ),
+    "runs": (
+        "run_id VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, outcome VARCHAR, "
+        "planned BIGINT, landed BIGINT, absent BIGINT, failed BIGINT, unasked BIGINT, skipped BIGINT, "
+        "requests BIGINT, retries BIGINT, throttled BIGINT, token_calls BIGINT, "
+        "elapsed_s DOUBLE, rate_per_s DOUBLE"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_the_columns_are_those_that_other_programs_rely_on(tmp_path: Path, name: str) -> None:
+
+    open_store(tmp_path / "fleet.duckdb").close()
+    with duckdb.connect(tmp_path / "fleet.duckdb", read_only=True) as connection:
+        columns = connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [name],
+        ).fetchall()
+    found = ", ".join(f"{column} {kind}" for column, kind in columns)
+    assert found.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") == COLUMNS[name]
+
+
+def test_an_empty_store_gives_tables_of_the_pinned_types(tmp_path: Path) -> None:
+    with open_store(tmp_path / "fleet.duckdb") as store:
+        assert {name: store.table(name).schema for name in TABLES} == TABLES
