@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from store_cases import JULY, NOW, absent, batch, failed, fetched
 
-from voltaware_async.cells import Cell, Dataset, Fetched
+from voltaware_async.cells import Cell, Dataset
 from voltaware_async.errors import StoreError
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores import open_store
@@ -144,4 +144,4 @@ class Runs(RuleBasedStateMachine):
 
 
 TestRuns = Runs.TestCase
-TestRuns.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestRuns.settings = settings(max_examples=5, stateful_step_count=25, deadline=None)

@@ -32,11 +32,16 @@ COLUMNS: Final = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-def test_the_columns_are_those_that_other_programs_rely_on(tmp_path: Path, name: str) -> None:
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "fleet.duckdb"
+    open_store(path).close()
+    return path
 
-    open_store(tmp_path / "fleet.duckdb").close()
-    with duckdb.connect(tmp_path / "fleet.duckdb", read_only=True) as connection:
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_the_columns_are_those_that_other_programs_rely_on(path: Path, name: str) -> None:
+    with duckdb.connect(path, read_only=True) as connection:
         columns = connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
             [name],
@@ -45,6 +50,6 @@ def test_the_columns_are_those_that_other_programs_rely_on(tmp_path: Path, name:
     assert found.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") == COLUMNS[name]
 
 
-def test_an_empty_store_gives_tables_of_the_pinned_types(tmp_path: Path) -> None:
-    with open_store(tmp_path / "fleet.duckdb") as store:
+def test_an_empty_store_gives_tables_of_the_pinned_types(path: Path) -> None:
+    with open_store(path, read_only=True) as store:
         assert {name: store.table(name).schema for name in TABLES} == TABLES

@@ -47,14 +47,14 @@ LIMIT $limit
 
 # The clipped weeks of a month lie within the month; every other row has the period itself.
 _BY_APPLIANCE: Final = """
-SELECT
-    appliance_key,
-    count(DISTINCT device_id),
-    sum(consumption_wh) AS wh,
-    coalesce(wh / nullif(sum(wh) OVER (), 0), 0)
-FROM consumption
-WHERE dataset = $dataset AND period_start >= $start AND period_end <= $end
-GROUP BY appliance_key
+WITH added_up AS (
+    SELECT appliance_key, count(DISTINCT device_id) AS devices, sum(consumption_wh) AS wh
+    FROM consumption
+    WHERE dataset = $dataset AND period_start >= $start AND period_end <= $end
+    GROUP BY appliance_key
+)
+SELECT appliance_key, devices, wh, coalesce(wh / nullif((SELECT sum(wh) FROM added_up), 0), 0)
+FROM added_up
 ORDER BY wh DESC, appliance_key
 """
 

@@ -24,22 +24,24 @@ SELECT any_value(device_id), count(*) FROM (
 )
 """
 
-_LANDED: Final = """
-SELECT any_value(device_id), count(*)
-FROM ledger SEMI JOIN new_entries USING (device_id, dataset, period_start, period_end)
-WHERE status = 'landed'
+_FIND_EARLIER: Final = """
+CREATE OR REPLACE TEMP TABLE earlier_entries AS
+SELECT ledger.rowid AS entry, ledger.* FROM ledger
+SEMI JOIN new_entries USING (device_id, dataset, period_start, period_end)
 """
 
-_WITH_EARLIER_ATTEMPTS: Final = """
-SELECT new.* REPLACE (new.attempts + coalesce(old.attempts, 0) AS attempts)
+_LANDED: Final = """
+SELECT any_value(device_id), count(*) FROM earlier_entries WHERE status = 'landed'
+"""
+
+_ADD_UP_ATTEMPTS: Final = """
+SELECT new.* REPLACE (new.attempts + coalesce(earlier.attempts, 0) AS attempts)
 FROM new_entries AS new
-LEFT JOIN ledger AS old USING (device_id, dataset, period_start, period_end)
+LEFT JOIN earlier_entries AS earlier USING (device_id, dataset, period_start, period_end)
 """
 
 _DELETE_EARLIER: Final = """
-DELETE FROM ledger USING new_entries AS new
-WHERE ledger.device_id = new.device_id AND ledger.dataset = new.dataset
-AND ledger.period_start = new.period_start AND ledger.period_end = new.period_end
+DELETE FROM ledger WHERE rowid IN (SELECT entry FROM earlier_entries)
 """
 
 
@@ -66,8 +68,9 @@ def _replace_earlier(connection: DuckDBPyConnection) -> pa.Table:
     Only cells that have not landed are replaced: they have no rows that would have to go too.
     """
     _refuse(connection, _REPEATED, "stand in one batch twice")
+    connection.execute(_FIND_EARLIER)
     _refuse(connection, _LANDED, "have landed already")
-    added_up: pa.Table = connection.sql(_WITH_EARLIER_ATTEMPTS).to_arrow_table()
+    added_up: pa.Table = connection.sql(_ADD_UP_ATTEMPTS).to_arrow_table()
     connection.execute(_DELETE_EARLIER)
     return added_up
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -62,13 +62,11 @@ def _refuse_place(target: str, path: Path) -> None:
 def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
     if not path.exists():
         raise StoreError(f"there is no store {target} yet: a pull creates it")
-    connection = _connect(path, read_only=True)
-    try:
+    with ExitStack() as on_error:
+        connection = on_error.enter_context(_connect(path, read_only=True))
         if not _is_store(target, path, connection):
             raise StoreError(f"{target} is an empty database: a pull makes it a store")
-    except BaseException:
-        connection.close()
-        raise
+        on_error.pop_all()
     return connection
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from voltaware_async.records.devices import DeviceId
-from voltaware_async.stores.fresh import FreshCells
+from voltaware_async.stores.given_out import GivenOut, Known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +52,16 @@ SELECT ordinal, device_id, never_asked FROM outstanding WHERE ordinal > $after O
 """
 
 
+_KNOWN: Final = {True: Known.NEVER_ASKED, False: Known.NOT_LANDED}
+
+
 class OutstandingCells:
     """Hold a run's devices, and page through the outstanding cells of one dataset and period at a time."""
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
         self._listed: tuple[Dataset, Period, int] | None = None
-        self.fresh = FreshCells()
+        self.given_out = GivenOut()
         connection.execute(_CREATE)
 
     def begin(self) -> None:
@@ -79,13 +82,13 @@ class OutstandingCells:
         if after < 0 or self._listed != (dataset, period, after):
             self._list(dataset, period)
         rows = self._connection.execute(_PAGE, {"after": after, "limit": limit}).fetchall()
-        self.fresh.add(dataset, period.start, (device_id for _, device_id, fresh in rows if fresh))
+        self.given_out.add(dataset, period.start, ((device, _KNOWN[fresh]) for _, device, fresh in rows))
         last: int = rows[-1][0] if rows else after
         self._listed = (dataset, period, last)
         return [DeviceId(device_id) for _, device_id, _ in rows], last
 
     def relist(self) -> None:
-        """Read the ledger again at the next page: it changed by more than what was given out."""
+        """Read the ledger again at the next page: it changed in cells that were not given out."""
         self._listed = None
 
     def _list(self, dataset: Dataset, period: Period) -> None:

@@ -15,6 +15,7 @@ from voltaware_async.stores.duckdb_errors import store_errors
 from voltaware_async.stores.duckdb_file import connect_store
 from voltaware_async.stores.duckdb_outstanding import OutstandingCells, listed_devices
 from voltaware_async.stores.duckdb_session import named, transaction
+from voltaware_async.stores.given_out import Known
 from voltaware_async.stores.tables import COUNTS, RUNS, TABLES
 
 if TYPE_CHECKING:
@@ -94,11 +95,11 @@ class DuckDBStore:
         Cells that `outstanding` gave out as never asked are appended without a look into the ledger. Any
         other batch is compared with the ledger first, which costs a scan of its entries for that period.
         """
-        fresh = self._cells.fresh.claim(batch.ledger)
-        if not fresh:
+        known = self._cells.given_out.claim(batch.ledger)
+        if known is Known.NOTHING:
             self._cells.relist()
         with store_errors(self._target):
-            write_batch(self._connection, batch, fresh=fresh)
+            write_batch(self._connection, batch, fresh=known is Known.NEVER_ASKED)
 
     def finish(
         self, run_id: str, outcome: str, finished_at: datetime, counts: Mapping[str, int | float]
