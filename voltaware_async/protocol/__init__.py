@@ -2,9 +2,10 @@
 
 endpoints   the 17 endpoints, as data
 requests    an endpoint and its arguments -> HttpRequest
-codec       JSON bytes <-> records, strictly
-replies     HttpResponse -> a record, no result, or what is wrong
+codec       JSON bytes <-> records, strictly; from device_ids, grants, json_text, strict, wire_names
+replies     HttpResponse -> a record, no result, or what is wrong; malformed: where and why
 retry       a failure -> wait how long, or give up
 token       a grant -> how long its token may be used
 secret      a text that never shows
+base_url    which URLs may be sent secrets
 """
