@@ -32,6 +32,7 @@ from voltaware_async.transport.traffic import Traffic
 from voltaware_async.transport.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import TracebackType
 
     from aiohttp import ClientSession
@@ -136,9 +137,9 @@ class VoltawareClient:
         await self._tokens.aclose()
         await self._http.aclose()
 
-    async def _fetch(self, request: HttpRequest[R]) -> Answer[R]:
+    def _fetch(self, request: HttpRequest[R]) -> Awaitable[Answer[R]]:
         self._check_usable()
-        return await self._sender.fetch(request)
+        return self._sender.fetch(request)
 
     async def _fetch_cell(self, cell: Cell) -> Outcome:
         """Fetch one cell of a fleet; only what concerns every cell is raised."""

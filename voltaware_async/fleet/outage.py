@@ -36,26 +36,30 @@ class OutageGuard:
 
     async def fetch(self, cell: Cell) -> Outcome:
         """Fetch one cell, waiting out an outage of a few seconds."""
-        attempts = 0
-        for hold_s in _HOLDS_S:
-            answers = self._answers
-            outcome = await self._asked(cell, attempts)
-            if not _is_unreached(outcome):
-                return outcome
-            if self._answers > answers:
-                return self._given_up(outcome)
-            attempts = outcome.attempts
-            await asyncio.sleep(hold_s)
-        outcome = await self._asked(cell, attempts)
-        return self._given_up(outcome) if _is_unreached(outcome) else outcome
-
-    async def _asked(self, cell: Cell, attempts: int) -> Outcome:
-        """Fetch a cell once, and add the requests that it had taken before."""
+        answers = self._answers
         outcome = await self._fetch(cell)
-        if not _is_unreached(outcome):
-            self._answers += 1
-            self._unreached = 0
-        return evolve(outcome, attempts=attempts + outcome.attempts) if attempts else outcome
+        if _is_unreached(outcome):
+            return await self._fetch_again(cell, outcome, answers)
+        self._answered()
+        return outcome
+
+    async def _fetch_again(self, cell: Cell, failed: Failed, answers: int) -> Outcome:
+        for hold_s in _HOLDS_S:
+            if self._answers > answers:
+                break
+            await asyncio.sleep(hold_s)
+            answers = self._answers
+            outcome = await self._fetch(cell)
+            outcome = evolve(outcome, attempts=failed.attempts + outcome.attempts)
+            if not _is_unreached(outcome):
+                self._answered()
+                return outcome
+            failed = outcome
+        return self._given_up(failed)
+
+    def _answered(self) -> None:
+        self._answers += 1
+        self._unreached = 0
 
     def _given_up(self, failed: Failed) -> Failed:
         self._unreached += 1

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, frozen
 
 from voltaware_async.cells import Absent, Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from voltaware_async.cells import Outcome
     from voltaware_async.transport.traffic import Traffic
 
@@ -80,27 +78,19 @@ class Tally:
 
     planned: int = 0
     skipped: int = 0
-    landed: int = field(default=0, init=False)
-    absent: int = field(default=0, init=False)
-    failed: int = field(default=0, init=False)
+    landed: int = 0
+    absent: int = 0
+    failed: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        self._count(outcome, 1)
-
-    def take_back(self, outcomes: Iterable[Outcome]) -> None:
-        """Uncount outcomes that could not be landed after all."""
-        for outcome in outcomes:
-            self._count(outcome, -1)
-
-    def _count(self, outcome: Outcome, by: int) -> None:
         match outcome:
             case Fetched():
-                self.landed += by
+                self.landed += 1
             case Absent():
-                self.absent += by
+                self.absent += 1
             case _:
-                self.failed += by
+                self.failed += 1
 
     def progress(self, traffic: Traffic, elapsed_s: float) -> Progress:
         """Return where the run stands."""

@@ -152,6 +152,6 @@ def _seconds_until(date_text: str, now_text: str) -> float | None:
 def _instant(text: str) -> datetime | None:
     try:
         instant = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a day of ten digits
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ Source: Authentication.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -40,17 +41,22 @@ class Token:
     life_s: float | None
     login: int = 0
 
-    def is_usable(self, now: float) -> bool:
-        """Tell whether it may be sent; it counts as expired a little before it is."""
-        if self.life_s is None:
-            return True
-        return now < self.issued_at + self.life_s - min(_HARD_SKEW_S, self.life_s * _HARD_SHARE)
+    @property
+    def usable_until(self) -> float:
+        """When it stops being sent: a little before it expires; never, for an unknown life."""
+        return self._before_its_end(_HARD_SKEW_S, _HARD_SHARE)
 
-    def should_renew(self, now: float) -> bool:
-        """Tell whether it is late enough in its life to refresh it while it still works."""
-        if self.life_s is None or self.refresh is None:
-            return False
-        return now >= self.issued_at + self.life_s - min(_SOFT_WINDOW_S, self.life_s * _SOFT_SHARE)
+    @property
+    def fresh_until(self) -> float:
+        """When it begins to be refreshed while it still works."""
+        if self.refresh is None:
+            return self.usable_until
+        return self._before_its_end(_SOFT_WINDOW_S, _SOFT_SHARE)
+
+    def _before_its_end(self, window_s: float, share: float) -> float:
+        if self.life_s is None:
+            return inf
+        return self.issued_at + self.life_s - min(window_s, self.life_s * share)
 
     @classmethod
     def granted(cls, grant: TokenGrant, previous: Token | None, now: float, login: int) -> Token:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from voltaware_async.periods import Period
 
-__all__ = ["Batch", "batch_of"]
+__all__ = ["Batch", "BatchBuilder", "batch_of"]
 
 _OK: Final = 200
 _ERROR_LENGTH: Final = 500
@@ -65,17 +65,19 @@ def batch_of(outcomes: Sequence[Outcome], run_id: str, at: datetime) -> Batch:
     `at` is an aware instant; it becomes the ledger's `updated_at`. A naive one is a ValueError, and so is a
     device id or appliance key that is no Unicode text (a lone surrogate).
     """
-    if at.tzinfo is None:
-        raise ValueError(f"a batch is stamped with an aware instant, not {at!r}")
-    draft = _Draft()
+    builder = BatchBuilder()
     for outcome in outcomes:
-        draft.add(outcome)
-    return draft.batch(run_id, at)
+        builder.add(outcome)
+    return builder.batch(run_id, at)
 
 
 @define
-class _Draft:
-    """Gather the columns of a batch, cell by cell."""
+class BatchBuilder:
+    """Gather the columns of a batch, cell by cell.
+
+    Nothing of an outcome is kept but its values: records that would pile up until a batch is full cost the
+    garbage collector more than their decoding did.
+    """
 
     keys: Keys = field(factory=Keys)
     consumption: ConsumptionColumns = field(factory=ConsumptionColumns)
@@ -84,7 +86,11 @@ class _Draft:
     ledger: LedgerColumns = field(factory=LedgerColumns)
     days: dict[Period, tuple[date, date]] = field(factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.ledger.keys)
+
     def add(self, outcome: Outcome) -> None:
+        """Add a cell, after those before."""
         cell = outcome.cell
         key = self.keys.add(cell.device_id, cell.dataset, *self._days_of(cell.period))
         match outcome:
@@ -132,6 +138,9 @@ class _Draft:
             self.cycles.extend(key, appliance)
 
     def batch(self, run_id: str, at: datetime) -> Batch:
+        """Return the tables; `run_id` and `at` as in `batch_of`."""
+        if at.tzinfo is None:
+            raise ValueError(f"a batch is stamped with an aware instant, not {at!r}")
         keys = self.keys.table()
         return Batch(
             {

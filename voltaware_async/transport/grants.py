@@ -87,7 +87,7 @@ class Grants:
         """Get a token by what is cheapest: one that was kept, a refresh, else a login."""
         if token is None:
             token = await self._kept()
-            if token is not None and token.is_usable(_now()):
+            if token is not None and _now() < token.usable_until:
                 return token
         if token is not None and token.refresh is not None:
             request = requests.refresh_grant(self._credentials.client_id, token.refresh)
@@ -110,19 +110,21 @@ class Grants:
         return await self._granted(request, verdict, None)
 
     async def _ask(self, request: HttpRequest[TokenGrant]) -> Verdict[TokenGrant]:
-        call = Call(is_idempotent=request.endpoint.is_idempotent, deadline_s=_DEADLINE_S)
-
-        async def attempt() -> Verdict[TokenGrant]:
-            await self._pace.turn()
-            call.begin()
-            return await self._wire.attempt(request)
-
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                return await self._retrier.run(attempt, call)
+                return await self._answer(request)
         except TimeoutError:
             error = AuthUnavailableError("no token within 45 s", request.context)
         return Failure(error, Resend.IF_IDEMPOTENT)
+
+    async def _answer(self, request: HttpRequest[TokenGrant]) -> Verdict[TokenGrant]:
+        call = Call(is_idempotent=request.endpoint.is_idempotent, deadline_s=_DEADLINE_S)
+        while True:
+            await self._pace.turn()
+            call.begin()
+            verdict = await self._wire.attempt(request, call.remaining())
+            if not isinstance(verdict, Failure) or not await self._retrier.backed_off(verdict, call):
+                return verdict
 
     async def _granted(
         self, request: HttpRequest[TokenGrant], verdict: Verdict[TokenGrant], previous: Token | None

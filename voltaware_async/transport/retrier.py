@@ -1,39 +1,33 @@
-"""Retrier: the one loop that sends a request again, as the policy decides."""
+"""Retrier: executes what the retry policy decides."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from voltaware_async.protocol.retry import Failure, RetryBudget, RetryPolicy, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from voltaware_async.protocol.replies import Verdict
     from voltaware_async.transport.traffic import Traffic
 
 __all__ = ["Call", "Retrier"]
 
-R = TypeVar("R")
-
 
 @define
-class Call:
-    """Follow one call through its attempts.
+class Call(Tally):
+    """Follow one call through its attempts, and tally how they failed.
 
     `deadline_at` is on the loop's clock, and None until the first attempt is sent: queueing for that one
     under our own cap is no failing of the API.
     """
 
-    is_idempotent: bool
-    deadline_s: float
+    is_idempotent: bool = field(kw_only=True)
+    deadline_s: float = field(kw_only=True)
     deadline_at: float | None = None
     attempts: int = 0
-    tally: Tally = field(factory=Tally)
 
     def begin(self) -> None:
         """Start the deadline's clock, at the first attempt."""
@@ -49,35 +43,30 @@ class Call:
 
 
 class Retrier:
-    """Run attempts until one is answered, or the policy, the budget or the deadline ends it."""
+    """Wait before the next attempt, or say that there is to be none: by policy, budget and deadline."""
 
     def __init__(self, policy: RetryPolicy, traffic: Traffic) -> None:
         self._policy = policy
         self._budget = RetryBudget(policy)
         self._traffic = traffic
 
-    async def run(self, attempt: Callable[[], Awaitable[Verdict[R]]], call: Call) -> Verdict[R]:
-        """Return the first verdict that is no failure, or the failure that nothing more can help."""
-        while True:
-            verdict = await attempt()
-            if not isinstance(verdict, Failure):
-                self._budget.refund()
-                return verdict
-            call.tally.add(verdict)
-            wait = self._wait(verdict, call)
-            if wait is None:
-                return verdict
-            self._traffic.retries += 1
-            await asyncio.sleep(wait)
+    def succeeded(self) -> None:
+        """Take note of an answer: it earns a part of a retry."""
+        self._budget.refund()
 
-    def _wait(self, failure: Failure, call: Call) -> float | None:
+    async def backed_off(self, failure: Failure, call: Call) -> bool:
+        """Wait for the next attempt; False at once, where nothing more can help."""
+        call.add(failure)
         wait = self._policy.decide(
             failure,
-            call.tally,
+            call,
             is_idempotent=call.is_idempotent,
             remaining=call.remaining(),
             chance=random.random(),  # noqa: S311  jitter needs no secrecy
         )
-        if wait is None or failure.is_throttle:
-            return wait
-        return wait if self._budget.spend() else None
+        # Being throttled says that nothing is broken: only what may be broken spends the budget.
+        if wait is None or not (failure.is_throttle or self._budget.spend()):
+            return False
+        self._traffic.retries += 1
+        await asyncio.sleep(wait)
+        return True

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from voltaware_async.errors import AuthenticationError, DeadlineError, DeviceNotRegisteredError
+from voltaware_async.errors import (
+    AuthenticationError,
+    DeadlineError,
+    DeviceNotRegisteredError,
+    UnreachableError,
+)
 from voltaware_async.protocol.replies import Refused, Reply, forbidden_message
 from voltaware_async.protocol.retry import Failure, Resend
 from voltaware_async.transport.retrier import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from voltaware_async.errors import ApiError
     from voltaware_async.protocol.replies import Verdict
     from voltaware_async.protocol.requests import HttpRequest
     from voltaware_async.protocol.token import Token
@@ -39,16 +46,15 @@ class Answer(Generic[R]):
 class Fetch(Protocol):
     """Send one request and return its answer: what the calls above know of the transport."""
 
-    async def __call__(self, request: HttpRequest[R], /) -> Answer[R]:
+    def __call__(self, request: HttpRequest[R], /) -> Awaitable[Answer[R]]:
         """Return the API's answer, or raise the ApiError that ended the call."""
 
 
 @define
-class _Errand(Generic[R]):
-    """Follow one request through renewals and logins; `token` is the one it last carried."""
+class _Errand(Call, Generic[R]):
+    """Follow one request through renewals and logins too; `token` is the one it last carried."""
 
-    request: HttpRequest[R]
-    call: Call
+    request: HttpRequest[R] = field(kw_only=True)
     token: Token | None = None
     is_replayed: bool = False
     has_logged_in: bool = False
@@ -82,47 +88,64 @@ class Sender:
 
     async def fetch(self, request: HttpRequest[R]) -> Answer[R]:
         """Return the API's answer, or raise the ApiError that ended the call."""
-        call = Call(is_idempotent=request.endpoint.is_idempotent, deadline_s=self._deadline_s)
-        errand = _Errand(request, call)
-        attempt = partial(self._attempt, errand)
+        errand = _Errand(
+            is_idempotent=request.endpoint.is_idempotent, deadline_s=self._deadline_s, request=request
+        )
         while True:
-            verdict = await self._retrier.run(attempt, call)
+            verdict = await self._attempt(errand)
             match verdict:
                 case Reply(value=value, status=status):
-                    return Answer(value, status, call.attempts)
+                    self._retrier.succeeded()
+                    return Answer(value, status, errand.attempts)
                 case Failure(error=error):
-                    raise error.after(call.attempts)
+                    if not await self._retrier.backed_off(verdict, errand):
+                        raise self._final(error, errand)
                 case Refused.DEVICE:
                     await self._log_in_anew(errand)
                 case _:
                     self._drop_token(errand)
 
-    async def _attempt(self, errand: _Errand[R]) -> Verdict[R]:
-        call = errand.call
-        try:
-            # Before the first attempt there is no deadline yet: queueing for it is bounded by our own cap.
-            async with asyncio.timeout_at(call.deadline_at), self._slots:
-                token = errand.token = await self._token_at_turn()
-                call.begin()
-                async with asyncio.timeout_at(call.deadline_at):
-                    return await self._wire.attempt(errand.request, token.access)
-        except TimeoutError:
-            message = f"no complete answer within {self._deadline_s:g} s"
-        return Failure(DeadlineError(message, errand.request.context), Resend.NEVER)
+    # Every coroutine that a call passes through costs it half a microsecond: those that need not wait
+    # themselves hand out another's.
+    def _attempt(self, errand: _Errand[R]) -> Awaitable[Verdict[R]]:
+        """Send once; the first time without a deadline, for queueing is bounded by our own cap."""
+        if errand.deadline_at is None:
+            return self._attempt_in_slot(errand)
+        return self._attempt_in_time(errand)
 
-    async def _token_at_turn(self) -> Token:
-        """Wait for a token and a turn, and hand out the token that is current when the turn comes.
+    async def _attempt_in_time(self, errand: _Errand[R]) -> Verdict[R]:
+        try:
+            async with asyncio.timeout_at(errand.deadline_at):
+                return await self._attempt_in_slot(errand)
+        except TimeoutError:
+            pass
+        return Failure(self._late(errand), Resend.NEVER)
+
+    async def _attempt_in_slot(self, errand: _Errand[R]) -> Verdict[R]:
+        """Wait for a slot, a token and a turn, and send with the token that is current when the turn comes.
 
         After its turn nobody waits: requests held back there would leave in one burst. A turn whose
         token has died meanwhile lapses.
         """
-        while True:
-            if self._tokens.peek() is None:
-                await self._tokens.renewed()
-            await self._pace.turn()
-            token = self._tokens.peek()
-            if token is not None:
-                return token
+        async with self._slots:
+            token = None
+            while token is None:
+                if self._tokens.peek() is None:
+                    await self._tokens.renewed()
+                await self._pace.turn()
+                token = self._tokens.peek()
+            errand.token = token
+            errand.begin()
+            return await self._wire.attempt(errand.request, errand.remaining(), token.access)
+
+    def _final(self, error: ApiError, errand: _Errand[R]) -> ApiError:
+        """Return what the call ends with: silence up to its end is its deadline's doing."""
+        if isinstance(error, UnreachableError) and errand.remaining() <= 0:
+            error = self._late(errand)
+        return error.after(errand.attempts)
+
+    def _late(self, errand: _Errand[R]) -> DeadlineError:
+        return DeadlineError(f"no complete answer within {self._deadline_s:g} s", errand.request.context)
 
     def _drop_token(self, errand: _Errand[R]) -> None:
         """After a 401: have the token renewed for one replay.
@@ -131,9 +154,7 @@ class Sender:
         """
         if errand.is_replayed or errand.token is None:
             context = errand.request.context
-            raise AuthenticationError("the API refuses even a new token here", context).after(
-                errand.call.attempts
-            )
+            raise AuthenticationError("the API refuses even a new token here", context).after(errand.attempts)
         errand.is_replayed = True
         self._tokens.refuse(errand.token)
 
@@ -152,4 +173,4 @@ class Sender:
 
 def _not_registered(errand: _Errand[R]) -> Exception:
     message = forbidden_message(after_reconnect=errand.has_logged_in)
-    return DeviceNotRegisteredError(message, errand.request.context).after(errand.call.attempts)
+    return DeviceNotRegisteredError(message, errand.request.context).after(errand.attempts)

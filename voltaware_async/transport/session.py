@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 from aiohttp import http_exceptions
+from attrs import evolve
 from yarl import URL
 
 from voltaware_async.errors import (
@@ -20,6 +22,9 @@ from voltaware_async.protocol.replies import HttpResponse
 from voltaware_async.protocol.retry import Failure, Resend
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from contextlib import AbstractAsyncContextManager
+
     from voltaware_async.protocol.requests import HttpRequest
     from voltaware_async.protocol.secret import Secret
 
@@ -27,8 +32,10 @@ __all__ = ["HttpSession"]
 
 R = TypeVar("R")
 
-# The call's deadline bounds the whole; these bound one silence of the server.
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=5, sock_read=30)
+# One timer per attempt: each further one that aiohttp offers costs as much as decoding a reply. aiohttp would
+# round the end of a long one up to whole seconds.
+_ATTEMPT_S: Final = 30.0
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=_ATTEMPT_S, sock_connect=5, ceil_threshold=float("inf"))
 _USER_AGENT: Final = "voltaware-async"
 _MIB: Final = 1024 * 1024
 
@@ -41,7 +48,8 @@ class HttpSession:
     """
 
     def __init__(self, base_url: str, lent: aiohttp.ClientSession | None = None) -> None:
-        self._base_url = base_url
+        base = urlsplit(base_url)
+        self._scheme, self._netloc, self._prefix = base.scheme, base.netloc, base.path
         self._lent = lent
         self._session = lent
         self._is_closed = False
@@ -53,10 +61,17 @@ class HttpSession:
         """Whether it holds connections of its own that `aclose` would end."""
         return self._lent is None and self._session is not None
 
-    async def send(self, request: HttpRequest[R], bearer: Secret | None) -> HttpResponse | Failure:
-        """Send once and read the whole reply; never raises but for cancellation and a closed session."""
+    async def send(
+        self, request: HttpRequest[R], bearer: Secret | None, within_s: float
+    ) -> HttpResponse | Failure:
+        """Send once and read the whole reply, within so many seconds and never more than 30.
+
+        Raises only for cancellation and a closed session.
+        """
         try:
-            return await self._exchange(request, bearer)
+            async with self._requested(request, bearer, within_s) as response:
+                body = await _body(response, request.endpoint.max_body)
+                return HttpResponse(response.status, response.headers, body, _is_delimited(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = _failure_of(error, request)
         except _TooLargeError:
@@ -70,22 +85,26 @@ class HttpSession:
         if session is not None and self._lent is None:
             await session.close()
 
-    async def _exchange(self, request: HttpRequest[R], bearer: Secret | None) -> HttpResponse:
-        session = self._opened()
+    def _requested(
+        self, request: HttpRequest[R], bearer: Secret | None, within_s: float
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         # A payload object keeps the body out of aiohttp's local variables, which error reporters print.
         data = None if request.body is None else aiohttp.BytesPayload(request.body)
-        async with session.request(
+        return self._opened().request(
             request.endpoint.method,
-            URL(self._base_url + request.target, encoded=True),
+            self._url(request.target),
             data=data,
             headers=_headers(request, bearer),
             allow_redirects=False,
             raise_for_status=False,
-            timeout=_TIMEOUT,
+            timeout=_timeout(within_s),
             middlewares=(),
-        ) as response:
-            body = await _capped_body(response, request.endpoint.max_body)
-            return HttpResponse(response.status, response.headers, body, _is_delimited(response))
+        )
+
+    def _url(self, target: str) -> URL:
+        """Put the URL together of its parts: parsing it back would cost more than encoding it did."""
+        path, _, query = target.partition("?")
+        return URL(SplitResult(self._scheme, self._netloc, self._prefix + path, query, ""), encoded=True)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._is_closed:
@@ -95,6 +114,10 @@ class HttpSession:
         if self._session.closed:
             raise ClientClosedError("the aiohttp session that was lent to this client has been closed")
         return self._session
+
+
+def _timeout(within_s: float) -> aiohttp.ClientTimeout:
+    return _TIMEOUT if within_s >= _ATTEMPT_S else evolve(_TIMEOUT, total=max(within_s, 0.001))
 
 
 def _own_session() -> aiohttp.ClientSession:
@@ -130,13 +153,18 @@ class _TooLargeError(Exception):
     """Stop reading a body that passed its limit."""
 
 
-async def _capped_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read a body, but never more than the limit: a compressed reply of 200 kB can hold 200 MB."""
+def _body(response: aiohttp.ClientResponse, limit: int) -> Awaitable[bytes]:
+    """Read a body, but never more than the limit."""
     length = response.content_length
     if length is not None and length > limit:
         raise _TooLargeError
     if length is not None and "Content-Encoding" not in response.headers:
-        return await response.read()
+        return response.read()
+    return _capped_body(response, limit)
+
+
+async def _capped_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body of unknown size: a compressed reply of 200 kB can hold 200 MB."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import logging
 from enum import Enum, auto
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
@@ -65,6 +66,7 @@ class TokenSource:
         self._grants = grants
         self._token: Token | None = None
         self._is_refused = False
+        self._fresh_until = -inf
         self._flight: _Flight | None = None
         self._refusal: CredentialsRefusedError | None = None
         self._refusal_hold_s = 0.0
@@ -75,10 +77,14 @@ class TokenSource:
 
     def peek(self) -> Token | None:
         """Return the token if it may be sent now; late in its life, start renewing it meanwhile."""
-        token, now = self._token, _now()
-        if token is None or self._is_refused or not token.is_usable(now):
+        now = _now()
+        return self._token if now < self._fresh_until else self._peek_late(now)
+
+    def _peek_late(self, now: float) -> Token | None:
+        token = self._token
+        if token is None or self._is_refused or now >= token.usable_until:
             return None
-        if self._flight is None and now >= self._soft_not_before and token.should_renew(now):
+        if self._flight is None and now >= self._soft_not_before and token.refresh is not None:
             self._soft_not_before = now + _SOFT_RETRY_S
             self._take_off(_Kind.SOFT)
         return token
@@ -101,6 +107,7 @@ class TokenSource:
         """Stop using a token that the API refused, unless it has been replaced since."""
         if token is self._token:
             self._is_refused = True
+            self._fresh_until = -inf
 
     async def login(self) -> None:
         """Log in anew by the client's credentials, joining a login under way."""
@@ -163,6 +170,7 @@ class TokenSource:
 
     def _accept(self, token: Token) -> None:
         self._token = token
+        self._fresh_until = token.fresh_until
         self._is_refused = False
         self._refusal = None
         self._refusal_hold_s = 0.0

@@ -33,14 +33,16 @@ class Wire:
         self._traffic = traffic
         self._longest_pause_s = longest_pause_s
 
-    async def attempt(self, request: HttpRequest[R], bearer: Secret | None = None) -> Verdict[R]:
-        """Send once; a reply that asks for a pause holds every other request too."""
+    async def attempt(
+        self, request: HttpRequest[R], within_s: float, bearer: Secret | None = None
+    ) -> Verdict[R]:
+        """Send once, bounded in time; a reply that asks for a pause holds every other request too."""
         self._traffic.requests += 1
         self._traffic.token_calls += request.endpoint.is_auth
-        started = asyncio.get_running_loop().time()
-        response = await self._session.send(request, bearer)
+        started = asyncio.get_running_loop().time() if logger.isEnabledFor(logging.DEBUG) else 0.0
+        response = await self._session.send(request, bearer, within_s)
         verdict = read(request, response) if isinstance(response, HttpResponse) else response
-        if logger.isEnabledFor(logging.DEBUG):
+        if started:
             self._log(request, verdict, asyncio.get_running_loop().time() - started)
         if isinstance(verdict, Failure):
             self._heed(verdict)

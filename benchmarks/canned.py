@@ -1,0 +1,174 @@
+"""A server that answers from memory, in a process of its own: its CPU is nobody else's, and it is not the limit.
+
+    python benchmarks/canned.py [--devices 1000] [--latency-ms 0] [--record]
+
+It prints its base URL. `/auth/token` grants, `/sensors` lists the devices with leading zeros as the
+documentation does, and every result is the documentation's example, whatever the device and period.
+With `--record`, `/arrivals` tells when each request before it came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import re
+import subprocess
+import sys
+import time
+from array import array
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from loops import LOOPS
+
+from voltaware_async.cells import Dataset
+from voltaware_async.protocol.endpoints import BY_DATASET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["CannedServer", "canned_server", "documented", "documented_ids"]
+
+_HOST: Final = "127.0.0.1"
+_SAMPLES: Final = Path(__file__).parents[1] / "tests" / "samples"
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_DEVICE: Final = re.compile(rb"(?<=/sensors/)[^/?]+")
+_BODY_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_Arrivals: TypeAlias = "array[float]"
+
+
+def documented(dataset: Dataset) -> bytes:
+    """Return the documentation's example of a reply."""
+    return (_SAMPLES / f"{dataset}.json").read_bytes()
+
+
+def documented_ids(devices: int) -> bytes:
+    """Return a list of ids as the documentation prints it, which is not JSON."""
+    return b"[%s]" % b",".join(b"%04d" % number for number in range(1, devices + 1))
+
+
+class CannedServer:
+    """Hold the address of a running server."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+
+    def arrivals(self) -> Sequence[float]:
+        """Return when each request came since the last such question, in seconds of the server's clock."""
+        connection = HTTPConnection(self.base_url.removeprefix("http://"), timeout=10)
+        try:
+            connection.request("GET", "/arrivals")
+            return array("d", connection.getresponse().read())
+        finally:
+            connection.close()
+
+
+@contextmanager
+def canned_server(devices: int, *, latency_ms: float = 0, record: bool = False) -> Iterator[CannedServer]:
+    """Run a server while the block runs."""
+    command = [sys.executable, __file__, f"--devices={devices}", f"--latency-ms={latency_ms}"]
+    with subprocess.Popen([*command, *["--record"] * record], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if process.stdout is None or not (base_url := process.stdout.readline().strip()):
+                raise RuntimeError("the canned server did not start")
+            yield CannedServer(base_url)
+        finally:
+            process.terminate()
+
+
+class _Replies:
+    """Hold every reply, ready to be sent."""
+
+    def __init__(self, devices: int) -> None:
+        templates = {endpoint.path: documented(dataset) for dataset, endpoint in BY_DATASET.items()}
+        bodies = {path.replace("{device_id}", "*"): body for path, body in templates.items()}
+        bodies["/auth/token"] = (_SAMPLES / "token_reply.json").read_bytes()
+        bodies["/sensors"] = documented_ids(devices)
+        self._by_path = {path.encode(): _reply(b"200 OK", body) for path, body in bodies.items()}
+        self._unknown = _reply(b"400 Bad Request", b'{"error": "the canned server does not know this"}')
+
+    def to(self, target: bytes) -> bytes:
+        """Return the reply to a request, whatever its device and query."""
+        path = _DEVICE.sub(b"*", target.partition(b"?")[0], count=1)
+        return self._by_path.get(path, self._unknown)
+
+
+def _reply(status: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d" % (status, len(body))
+    return head + _END_OF_HEAD + body
+
+
+class _Connection(asyncio.Protocol):
+    """Answer the requests of one connection."""
+
+    def __init__(self, replies: _Replies, arrivals: _Arrivals | None, latency_s: float) -> None:
+        self._replies = replies
+        self._arrivals = arrivals
+        self._latency_s = latency_s
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to answer."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what has come in full, and keep the rest."""
+        self._received += data
+        while (end := self._received.find(_END_OF_HEAD)) >= 0:
+            head = self._received[:end]
+            length = _BODY_LENGTH.search(head) if head.startswith(b"P") else None
+            whole = end + len(_END_OF_HEAD) + (int(length[1]) if length else 0)
+            if len(self._received) < whole:
+                return
+            self._received = self._received[whole:]
+            self._answer(head.split(b" ", 2)[1])
+
+    def _answer(self, target: bytes) -> None:
+        if target == b"/arrivals":
+            self._transport.write(_reply(b"200 OK", self._told_arrivals()))
+            return
+        if self._arrivals is not None:
+            self._arrivals.append(time.monotonic())
+        if self._latency_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._latency_s, self._transport.write, self._replies.to(target))
+        else:
+            self._transport.write(self._replies.to(target))
+
+    def _told_arrivals(self) -> bytes:
+        if self._arrivals is None:
+            return b""
+        told = self._arrivals.tobytes()
+        del self._arrivals[:]
+        return told
+
+
+async def _serve(devices: int, latency_s: float, *, record: bool) -> None:
+    replies = _Replies(devices)
+    arrivals = array("d") if record else None
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(replies, arrivals, latency_s), _HOST, 0, backlog=1024
+    )
+    print(f"http://{_HOST}:{server.sockets[0].getsockname()[1]}", flush=True)
+    gc.freeze()
+    await server.serve_forever()
+
+
+def main() -> None:
+    """Serve until terminated, by the fastest loop there is."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", type=int, default=1000)
+    parser.add_argument("--latency-ms", type=float, default=0, help="the least time before an answer")
+    parser.add_argument("--record", action="store_true", help="remember when requests come")
+    settings = parser.parse_args()
+    with asyncio.Runner(loop_factory=list(LOOPS.values())[-1]) as runner:
+        runner.run(_serve(settings.devices, settings.latency_ms / 1000, record=settings.record))
+
+
+if __name__ == "__main__":
+    main()
