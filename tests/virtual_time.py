@@ -1,6 +1,6 @@
 """Virtual time: an event loop whose clock jumps to the next timer whenever nothing else is left to do.
 
-Hours pass in milliseconds, and real sockets of this machine work on it: a jump waits a moment for bytes that are
+Hours pass in milliseconds. Real sockets of this machine work on it: a jump waits a moment for bytes that are
 under way between two sockets.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import warnings
@@ -21,6 +22,9 @@ __all__ = ["run"]
 
 def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
     """Run to the end and exit with its code."""
+    # What is loaded by now stays: the collector need not look at it again, nor at young objects so often.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     logging.basicConfig(format="voltaware: %(message)s", level=logging.WARNING)
     # A warning is a sentence here: the line of code that raised it says nothing to who runs a command.
     warnings.formatwarning = lambda message, *_where, **_more: f"voltaware: {message}\n"

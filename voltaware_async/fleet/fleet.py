@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import anyio
 
     from voltaware_async.cells import Cell, Dataset, Outcome
+    from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.fleet.landing import Watcher
-    from voltaware_async.fleet.pull import FetchCell
     from voltaware_async.fleet.summary import Summary
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId

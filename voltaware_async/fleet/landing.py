@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
 from datetime import UTC, datetime
@@ -11,22 +10,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 from anyio import CancelScope, CapacityLimiter, to_thread
-from attrs import evolve
+from attrs import define, field
 
 from voltaware_async.cells import Cell
 from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError
-from voltaware_async.fleet.pull import pull
+from voltaware_async.fleet.crew import Crew
 from voltaware_async.fleet.summary import Tally
+from voltaware_async.fleet.supply import Supply
 from voltaware_async.stores.batches import BatchBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     import anyio
 
     from voltaware_async.cells import Outcome
+    from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.fleet.plan import Slice
-    from voltaware_async.fleet.pull import FetchCell
     from voltaware_async.fleet.summary import Progress, Summary
     from voltaware_async.records.devices import DeviceId
     from voltaware_async.stores.store import Store
@@ -39,8 +39,9 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("voltaware_async")
 
-# A kill costs at most one batch: large enough to be cheap, and never older than a few seconds.
-_BATCH_CELLS: Final = 2000
+# A batch fills while the one before is written, so that a kill costs at most two of these: 2,000 cells.
+# Large enough to be cheap, and never older than a few seconds.
+_BATCH_CELLS: Final = 1000
 _BATCH_AGE_S: Final = 5.0
 _PAGE_DEVICES: Final = 5000
 _PROGRESS_EVERY_S: Final = 0.1
@@ -56,6 +57,27 @@ class Watcher(Protocol):
         """Take note of the account; called once, also when the run is about to raise."""
 
 
+def _now() -> float:
+    # A tenth of what anyio.current_time() costs, and asked for every outcome.
+    return asyncio.get_running_loop().time()
+
+
+@define
+class _Batch:
+    """Gather outcomes until they are worth a commit."""
+
+    rows: BatchBuilder = field(factory=BatchBuilder)
+    tally: Tally = field(factory=Tally)
+    since: float = field(factory=_now)
+
+    def add(self, outcome: Outcome) -> None:
+        self.rows.add(outcome)
+        self.tally.add(outcome)
+
+    def is_due(self, now: float) -> bool:
+        return len(self.rows) >= _BATCH_CELLS or now - self.since >= _BATCH_AGE_S
+
+
 class Landing:
     """Land the cells of some slices that the ledger does not have as landed: one run, one use."""
 
@@ -67,11 +89,13 @@ class Landing:
         self._traffic = traffic
         self._watcher = watcher
         self._run_id = uuid.uuid4().hex
-        self._tally = self._committed_tally = Tally()
-        self._batch = BatchBuilder()
-        self._started = self._committed = self._reported = _now()
+        self._tally = Tally()
+        self._landed = Tally()
+        self._batch = _Batch()
+        self._started = self._reported = _now()
         # The store wants one caller at a time, and its writing must not hold the event loop.
         self._one_at_a_time = CapacityLimiter(1)
+        self._writing = asyncio.Lock()
 
     async def run(
         self,
@@ -85,12 +109,7 @@ class Landing:
         """Pull, land and account; whatever ends the run early, what has arrived is landed first."""
         await self._in_thread(self._begin, parts, devices)
         try:
-            outcomes = pull(self._pages(parts), fetch, concurrency=concurrency, stop=stop)
-            async with contextlib.aclosing(outcomes):
-                async for outcome in outcomes:
-                    self._take(outcome)
-                    if self._is_batch_due():
-                        await self._commit()
+            await Crew(Supply(self._pages(parts)), fetch, self._take).run(concurrency, stop)
             await self._commit()
         except BaseException as error:
             with CancelScope(shield=True):
@@ -104,7 +123,6 @@ class Landing:
             outstanding = self._store.count_outstanding(part.dataset, part.period)
             self._tally.planned += outstanding
             self._tally.skipped += len(devices) - outstanding
-        self._committed_tally = evolve(self._tally)
 
     async def _pages(self, parts: Sequence[Slice]) -> AsyncIterator[Iterable[Cell]]:
         """Look up what is due page by page: the plan is never held as a whole."""
@@ -118,28 +136,32 @@ class Landing:
                     break
                 yield [Cell(device_id, part.dataset, part.period) for device_id in page]
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: Outcome) -> Awaitable[None] | None:
+        """Add an outcome to the batch; the worker whose outcome fills it waits until it is written."""
         self._batch.add(outcome)
         self._tally.add(outcome)
         now = _now()
         if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
             self._reported = now
             self._watcher.progressed(self._tally.progress(self._traffic(), now - self._started))
+        return self._commit_if_due() if self._batch.is_due(now) else None
 
-    def _is_batch_due(self) -> bool:
-        return len(self._batch) >= _BATCH_CELLS or _now() - self._committed >= _BATCH_AGE_S
+    async def _commit_if_due(self) -> None:
+        """Write the batch, unless it was written while we waited for the one before."""
+        async with self._writing:
+            if self._batch.is_due(_now()):
+                await self._commit()
 
     async def _commit(self) -> None:
+        batch, self._batch = self._batch, _Batch()
         # Shielded: a commit whose end we did not see would be asked, and counted, again.
         with CancelScope(shield=True):
-            await self._in_thread(self._write)
-        self._batch = BatchBuilder()
-        self._committed_tally = evolve(self._tally)
-        self._committed = _now()
+            await self._in_thread(self._write, batch.rows)
+        self._landed.add_up(batch.tally)
 
-    def _write(self) -> None:
-        if self._batch:
-            self._store.commit(self._batch.batch(self._run_id, datetime.now(UTC)))
+    def _write(self, rows: BatchBuilder) -> None:
+        if rows:
+            self._store.commit(rows.batch(self._run_id, datetime.now(UTC)))
 
     async def _end_early(self, error: BaseException) -> None:
         """Land what has arrived, if the store still works, and close the account."""
@@ -148,7 +170,7 @@ class Landing:
                 await self._commit()
         except StoreError:
             logger.exception("what had arrived could not be landed")
-        self._tally = self._committed_tally
+        self._tally.keep_only(self._landed)
         try:
             await self._finish(_ending(error))
         except StoreError:
@@ -165,11 +187,6 @@ class Landing:
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._one_at_a_time)
-
-
-def _now() -> float:
-    # A tenth of what anyio.current_time() costs, and asked for every outcome.
-    return asyncio.get_running_loop().time()
 
 
 def _ending(error: BaseException) -> str:

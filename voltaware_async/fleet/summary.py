@@ -92,6 +92,16 @@ class Tally:
             case _:
                 self.failed += 1
 
+    def add_up(self, other: Tally) -> None:
+        """Count the outcomes of another tally too."""
+        self.landed += other.landed
+        self.absent += other.absent
+        self.failed += other.failed
+
+    def keep_only(self, landed: Tally) -> None:
+        """Uncount the outcomes that another tally does not count: they arrived, and did not land."""
+        self.landed, self.absent, self.failed = landed.landed, landed.absent, landed.failed
+
     def progress(self, traffic: Traffic, elapsed_s: float) -> Progress:
         """Return where the run stands."""
         return Progress(

@@ -113,8 +113,12 @@ class Codec(Generic[R]):
 def _codec(record: type[R], dialect: Dialect = Dialect.MONTH, *, private: bool = False) -> Codec[R]:
     """Make the codec of a record; a private one's errors quote no value."""
 
+    @cache
+    def reader() -> Callable[[object, type[R]], R]:
+        return _fast(dialect).get_structure_hook(record)
+
     def quick(body: bytes) -> R:
-        return _fast(dialect).structure(orjson.loads(body), record)
+        return reader()(orjson.loads(body), record)
 
     def careful(body: bytes) -> R:
         sent = parsed(body)

@@ -29,10 +29,11 @@ class Secret:
     It cannot be pickled, and prints as `<secret>` in every form.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_bearer", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = _Revealed(text)
+        self._bearer = _Revealed(f"Bearer {text}")
 
     def reveal(self) -> str:
         """Return the text, as a str that still hides itself from `repr`."""
@@ -40,7 +41,7 @@ class Secret:
 
     def bearer(self) -> str:
         """Return the value of the Authorization header."""
-        return _Revealed(f"Bearer {self._text}")
+        return self._bearer
 
     def __repr__(self) -> str:
         return _HIDDEN

@@ -99,7 +99,11 @@ class Grants:
     async def refresh(self, token: Token, refresh_token: Secret) -> Token:
         """Get a token by the refresh token and nothing else."""
         request = requests.refresh_grant(self._credentials.client_id, refresh_token)
-        return await self._granted(request, await self._ask(request), token)
+        verdict = await self._ask(request)
+        if isinstance(verdict, Refused):
+            # It says nothing of the credentials: a login may well do.
+            raise AuthUnavailableError("the refresh token was refused", request.context)
+        return await self._granted(request, verdict, token)
 
     async def login(self) -> Token:
         """Get a token by the client's credentials."""
@@ -110,6 +114,8 @@ class Grants:
         return await self._granted(request, verdict, None)
 
     async def _ask(self, request: HttpRequest[TokenGrant]) -> Verdict[TokenGrant]:
+        # Not part of the 45 s: a pause that the API asked for may be longer.
+        await self._pace.turn()
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 return await self._answer(request)
@@ -120,11 +126,11 @@ class Grants:
     async def _answer(self, request: HttpRequest[TokenGrant]) -> Verdict[TokenGrant]:
         call = Call(is_idempotent=request.endpoint.is_idempotent, deadline_s=_DEADLINE_S)
         while True:
-            await self._pace.turn()
             call.begin()
             verdict = await self._wire.attempt(request, call.remaining())
             if not isinstance(verdict, Failure) or not await self._retrier.backed_off(verdict, call):
                 return verdict
+            await self._pace.turn()
 
     async def _granted(
         self, request: HttpRequest[TokenGrant], verdict: Verdict[TokenGrant], previous: Token | None
@@ -180,9 +186,9 @@ def _may_login_instead(verdict: Verdict[TokenGrant]) -> bool:
     Not where the API could not be reached or was busy. A refresh that was lost may have used its refresh
     token up, so that only a login is left.
     """
-    return isinstance(verdict, Refused) or (
-        isinstance(verdict, Failure) and verdict.resend is not Resend.SAFE
-    )
+    if isinstance(verdict, Failure):
+        return verdict.resend is not Resend.SAFE
+    return isinstance(verdict, Refused) or verdict.value is None
 
 
 def _now() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+import anyio
 from attrs import define, field, frozen
 
 from voltaware_async.errors import (
@@ -82,7 +83,7 @@ class Sender:
         self._pace = pace
         self._tokens = tokens
         self._retrier = retrier
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = anyio.Semaphore(concurrency)
         self._deadline_s = deadline_s
         self._reconnect_on_403 = reconnect_on_403
 
@@ -127,7 +128,11 @@ class Sender:
         After its turn nobody waits: requests held back there would leave in one burst. A turn whose
         token has died meanwhile lapses.
         """
-        async with self._slots:
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._slots.acquire()
+        try:
             token = None
             while token is None:
                 if self._tokens.peek() is None:
@@ -137,6 +142,8 @@ class Sender:
             errand.token = token
             errand.begin()
             return await self._wire.attempt(errand.request, errand.remaining(), token.access)
+        finally:
+            self._slots.release()
 
     def _final(self, error: ApiError, errand: _Errand[R]) -> ApiError:
         """Return what the call ends with: silence up to its end is its deadline's doing."""

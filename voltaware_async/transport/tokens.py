@@ -111,8 +111,7 @@ class TokenSource:
 
     async def login(self) -> None:
         """Log in anew by the client's credentials, joining a login under way."""
-        while self._flight is not None and self._flight.kind is not _Kind.LOGIN:
-            await self._flight.done.wait()
+        await self._renewal_over()
         await _landed(self._flight or self._take_off(_Kind.LOGIN))
 
     async def is_newer_login_at_hand(self, token: Token) -> bool:
@@ -120,14 +119,21 @@ class TokenSource:
 
         At most one login a minute is made for this, for all callers together.
         """
+        # First of all: whoever came before may be waiting for the same to make the one login of this minute.
+        await self._renewal_over()
         if self._token is not None and self._token.login > token.login:
             return True
-        if self._flight is None or self._flight.kind is not _Kind.LOGIN:
+        if self._flight is None:
             if _now() < self._login_not_before:
                 return False
             self._login_not_before = _now() + _LOGIN_EVERY_S
         await self.login()
         return True
+
+    async def _renewal_over(self) -> None:
+        """Wait until there is no renewal under way but a login."""
+        while self._flight is not None and self._flight.kind is not _Kind.LOGIN:
+            await self._flight.done.wait()
 
     async def aclose(self) -> None:
         """End a renewal under way; its waiters get ClientClosedError."""
