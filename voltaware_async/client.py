@@ -7,6 +7,8 @@ import os
 import warnings
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
+import anyio
+
 from voltaware_async import settings
 from voltaware_async.cells import Absent, Cell, Failed, Fetched, Outcome
 from voltaware_async.errors import (
@@ -134,8 +136,9 @@ class VoltawareClient:
     async def aclose(self) -> None:
         """Close the connections; calls still waiting end with ClientClosedError or UnreachableError."""
         self._is_closed = True
-        await self._tokens.aclose()
-        await self._http.aclose()
+        with anyio.CancelScope(shield=True):
+            await self._tokens.aclose()
+            await self._http.aclose()
 
     def _fetch(self, request: HttpRequest[R]) -> Awaitable[Answer[R]]:
         self._check_usable()

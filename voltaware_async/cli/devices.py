@@ -40,6 +40,6 @@ async def _show(connection: Connection, device_id: DeviceId) -> Exit:
         device = await client.devices.get(device_id)
     if device is None:
         click.echo(f"voltaware: the API knows no device {device_id!r}", err=True)
-        return Exit.INCOMPLETE
-    click.echo(codec.DEVICE.encode(device))
+    else:
+        click.echo(codec.DEVICE.encode(device))
     return Exit.COMPLETE

@@ -55,7 +55,8 @@ async def pull(
         await crew
     finally:
         crew.cancel()
-        await asyncio.wait([crew])
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([crew])
         send.close()
         receive.close()
 

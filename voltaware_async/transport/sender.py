@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import anyio
 from attrs import define, field, frozen
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Fetch", "Sender"]
 
 R = TypeVar("R")
+
+# More than a queue of any length needs: only a token that lives shorter than a turn takes to come uses them up.
+_TURNS_MAX: Final = 5
 
 
 @frozen
@@ -172,10 +175,14 @@ class Sender:
         """
         if errand.has_logged_in or not self._reconnect_on_403 or errand.token is None:
             raise _not_registered(errand)
-        if not await self._tokens.is_newer_login_at_hand(errand.token):
-            errand.has_logged_in = True  # others did, within the minute
+        try:
+            async with asyncio.timeout_at(errand.deadline_at):
+                is_newer = await self._tokens.is_newer_login_at_hand(errand.token)
+        except TimeoutError:
+            raise self._late(errand).after(errand.attempts) from None
+        errand.has_logged_in = True  # or others did, within the minute
+        if not is_newer:
             raise _not_registered(errand)
-        errand.has_logged_in = True
 
 
 def _not_registered(errand: _Errand[R]) -> Exception:

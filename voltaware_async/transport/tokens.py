@@ -15,6 +15,7 @@ from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from attrs import define, field
 
 from voltaware_async.errors import ApiError, ClientClosedError, CredentialsRefusedError
@@ -141,7 +142,8 @@ class TokenSource:
         flight = self._flight
         if flight is not None and flight.task is not None:
             flight.task.cancel()
-            await asyncio.wait([flight.task])
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([flight.task])
             flight.done.set()
 
     def _take_off(self, kind: _Kind) -> _Flight:

@@ -1,0 +1,68 @@
+"""The values: what the sandbox computes is what stands in the store, to the last digit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from landed import expected, found
+
+from voltaware_async import Dataset, Month, VoltawareClient, Week, open_store
+from voltaware_async.sandbox import Fleet, Sandbox
+from voltaware_async.sandbox.server import CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+TODAY = date(2024, 9, 15)
+JULY = Month(2024, 7)
+WEEK = Week.of(date(2024, 7, 8))
+
+
+async def test_all_seven_datasets_land_as_the_sandbox_computes_them(
+    client: VoltawareClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    parts = [(dataset, JULY if dataset.period_type is Month else WEEK) for dataset in Dataset]
+
+    with open_store(tmp_path / "fleet.duckdb") as store:
+        summary = await client.fleet.land(store, list(Dataset), [JULY, WEEK])
+        landed = found(store)
+
+    assert summary.planned == 7 * 30
+    assert not summary.failed
+    assert landed == expected(sandbox.fleet, sandbox.fleet.device_ids(), parts)
+    assert landed["cycles"]
+
+
+@contextmanager
+def sandbox_process(devices: int) -> Iterator[str]:
+    """Serve from another process, 20 ms away."""
+    arguments = ["sandbox", "--devices", str(devices), "--today", f"{TODAY}", "--latency-ms", "20"]
+    command = [sys.executable, "-m", "voltaware_async.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().removeprefix("ready ").strip()
+        process.terminate()
+
+
+async def test_two_thousand_devices_over_a_slow_line_land_every_cell_exactly(tmp_path: Path) -> None:
+    fleet = Fleet(devices=2000, seed=7, today=TODAY)
+
+    with sandbox_process(2000) as base_url, open_store(tmp_path / "fleet.duckdb") as store:
+        async with VoltawareClient(
+            CREDENTIALS.client_id, CREDENTIALS.client_secret, base_url=base_url, rate=None, concurrency=64
+        ) as client:
+            summary = await client.fleet.land(store, [Dataset.MONTH, Dataset.MONTH_CYCLES], [JULY])
+        landed = found(store)
+
+    parts = [(Dataset.MONTH, JULY), (Dataset.MONTH_CYCLES, JULY)]
+    assert summary.planned == 4000
+    assert summary.is_complete
+    assert landed == expected(fleet, fleet.device_ids(), parts)
