@@ -40,7 +40,9 @@ def row(dataset: Dataset, rounds: int, replies: int) -> list[str]:
     codec, body = BY_DATASET[dataset].reply, documented(dataset)
     if codec is None:
         raise TypeError(f"{dataset} has no reply")
-    pairs = [(cpu_us(codec.decode, body, replies), cpu_us(orjson.loads, body, replies)) for _ in range(rounds)]
+    pairs = [
+        (cpu_us(codec.decode, body, replies), cpu_us(orjson.loads, body, replies)) for _ in range(rounds)
+    ]
     decoded, loaded = (median(side) for side in zip(*pairs, strict=True))
     ratio = median(ours / theirs for ours, theirs in pairs)
     return [dataset, f"{len(body):,}", f"{decoded:.2f}", f"{loaded:.2f}", f"{ratio:.1f}"]

@@ -55,7 +55,9 @@ class Load:
             "bench", "bench", base_url=self.base_url, rate=self.rate, concurrency=self.concurrency
         )
 
-    async def by_workers(self, ask: Callable[[DeviceId], Awaitable[object]], limit: int | None = None) -> None:
+    async def by_workers(
+        self, ask: Callable[[DeviceId], Awaitable[object]], limit: int | None = None
+    ) -> None:
         """Ask for every device, by as many workers as there may be requests at once."""
         devices = iter(self.devices[:limit])
         async with create_task_group() as workers:

@@ -1,0 +1,187 @@
+"""The architecture: the folders are the layers, and each library has one door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import voltaware_async
+from voltaware_async.protocol import endpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(voltaware_async.__file__).parent
+ROOT = Path(__file__).parent.parent
+# From the top down; a module imports from its own folder and from those below. `resources` and `settings`
+# are what the client is made of.
+LAYERS = [
+    {"cli"},
+    {"client"},
+    {"fleet", "resources", "settings"},
+    {"stores"},
+    {"transport"},
+    {"protocol"},
+    {"cells"},
+    {"records"},
+    {"periods"},
+    {"errors"},
+]
+DOORS = {
+    "aiohttp": {"transport/session.py"},
+    "aiolimiter": {"transport/pace.py"},
+    "cattrs": {"protocol/codec.py"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "uvloop": {"cli"},
+    "pyarrow": {"stores"},
+    "duckdb": {"stores"},
+}
+PURE = ("cells.py", "errors.py", "periods.py", "fleet/plan.py", "stores/batches.py", "stores/tables.py")
+
+
+def modules() -> list[Path]:
+    return sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def layer_of(name: str) -> int | None:
+    return next((depth for depth, names in enumerate(LAYERS) if name in names), None)
+
+
+def imports(module: Path, *, at_run_time: bool = False) -> Iterator[str]:
+    """Return every module that a file imports, by its full name."""
+    tree = ast.parse((PACKAGE / module).read_text())
+    hidden = {id(it) for it in _type_checking_only(tree)} if at_run_time else set()
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _type_checking_only(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from (inner for statement in node.body for inner in ast.walk(statement))
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_run_one_way(module: Path) -> None:
+    depth = layer_of(module.parts[0].removesuffix(".py"))
+    if depth is None:
+        pytest.skip("stands apart from the layers")
+
+    for name in imports(module):
+        if name.startswith("voltaware_async."):
+            below = layer_of(name.split(".")[1])
+            assert below is None or below >= depth, f"{module} imports {name}"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {
+        ".".join(("voltaware_async", *module.with_suffix("").parts)).removesuffix(".__init__"): module
+        for module in modules()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way, name))
+        if name in done:
+            return
+        for target in imports(graph[name]):
+            if target in graph and target not in {name, "voltaware_async"}:
+                visit(target, (*way, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_library_has_one_door(library: str) -> None:
+    for module in modules():
+        # The sandbox is a server, and written apart; types may be named anywhere.
+        if module.parts[0] == "sandbox" or any(str(module).startswith(door) for door in DOORS[library]):
+            continue
+        assert library not in {name.split(".")[0] for name in imports(module, at_run_time=True)}, module
+
+
+@pytest.mark.parametrize(
+    "module",
+    [path for path in modules() if path.parts[0] in {"records", "protocol"} or str(path) in PURE],
+    ids=str,
+)
+def test_what_is_pure_never_waits(module: Path) -> None:
+    waiting = (ast.Await, ast.AsyncFunctionDef, ast.AsyncWith, ast.AsyncFor)
+
+    assert not [
+        node for node in ast.walk(ast.parse((PACKAGE / module).read_text())) if isinstance(node, waiting)
+    ]
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_no_module_outgrows_its_reader(module: Path) -> None:
+    assert len((PACKAGE / module).read_text().splitlines()) <= 400
+    assert module.stem not in {"utils", "helpers", "common"}
+
+
+def test_importing_the_package_loads_no_extra() -> None:
+    script = "import sys, voltaware_async; print(*{name.split('.')[0] for name in sys.modules})"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert not {"pyarrow", "duckdb", "click", "rich", "uvloop", "tzdata", "pytest"} & set(loaded.split())
+    assert {"aiohttp", "attrs", "cattrs", "anyio", "aiolimiter", "orjson"} <= set(loaded.split())
+
+
+def test_every_public_name_is_there_sorted_and_explained() -> None:
+    names = voltaware_async.__all__
+
+    assert names == sorted(names)
+    for name in names:
+        public = getattr(voltaware_async, name)
+        if isinstance(public, type):
+            assert (public.__doc__ or "").strip(), name
+
+
+def test_there_are_seventeen_endpoints_and_each_names_its_section() -> None:
+    assert len(endpoints.ALL) == len({(it.method, it.path) for it in endpoints.ALL}) == 17
+    for endpoint in endpoints.ALL:
+        assert endpoint.source.split(",")[0] in {
+            "Authentication",
+            "Devices",
+            "Metadata",
+            "Disaggregation",
+            "Reports",
+        }
+
+
+def _python_blocks(text: str) -> list[str]:
+    parts = text.split("```python\n")[1:]
+    return [part.split("```")[0] for part in parts]
+
+
+@pytest.mark.parametrize("block", _python_blocks((ROOT / "README.md").read_text()))
+def test_every_python_block_of_the_readme_compiles_and_its_imports_are_there(block: str) -> None:
+    tree = ast.parse(block)
+    lines = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+    exec("\n".join(lines), {})  # noqa: S102  our own README
+
+
+def test_the_layers_are_drawn_in_their_order_where_the_package_begins() -> None:
+    drawing = voltaware_async.__doc__ or ""
+    drawn = [
+        drawing.index(name) for name in ("cli ", "client ", "fleet ", "stores ", "transport ", "protocol ")
+    ]
+
+    assert all(above < below for above, below in pairwise(drawn))
