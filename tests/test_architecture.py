@@ -64,8 +64,13 @@ def imports(module: Path, *, at_run_time: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (_meant(node.module, alias.name) for alias in node.names)
+
+
+def _meant(base: str, name: str) -> str:
+    """Tell a module that is imported from its folder from a name that is imported from a module."""
+    path = PACKAGE.joinpath(*base.split(".")[1:], name)
+    return f"{base}.{name}" if path.with_suffix(".py").exists() or path.is_dir() else base
 
 
 def _type_checking_only(tree: ast.AST) -> Iterator[ast.AST]:

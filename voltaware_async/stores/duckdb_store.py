@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 
-import voltaware_async.stores.duckdb_answers as answers
 from voltaware_async.errors import ConfigurationError, StoreError
+from voltaware_async.stores.duckdb_answers import consumption_by_appliance, coverage, failures
 from voltaware_async.stores.duckdb_commit import write_batch
 from voltaware_async.stores.duckdb_errors import store_errors
 from voltaware_async.stores.duckdb_file import connect_store
@@ -117,12 +117,12 @@ class DuckDBStore:
     def coverage(self) -> Sequence[Coverage]:
         """Count how cells ended, per dataset and period."""
         with store_errors(self._target):
-            return answers.coverage(self._connection)
+            return coverage(self._connection)
 
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:
         """Count the failed cells by reason, the most frequent first."""
         with store_errors(self._target):
-            return answers.failures(self._connection, limit)
+            return failures(self._connection, limit)
 
     def table(self, name: str) -> pa.Table:
         """Return a whole table with its pinned types."""
@@ -135,7 +135,7 @@ class DuckDBStore:
     def consumption_by_appliance(self, dataset: Dataset, period: Period) -> Sequence[ApplianceShare]:
         """Add up consumption by appliance, the largest first."""
         with store_errors(self._target):
-            return answers.consumption_by_appliance(self._connection, dataset, period)
+            return consumption_by_appliance(self._connection, dataset, period)
 
     def close(self) -> None:
         """Close the file; DuckDB moves its log into it."""
