@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from voltaware_async.errors import (
     AuthenticationError,
+    AuthUnavailableError,
     DeadlineError,
     DeviceNotRegisteredError,
     UnreachableError,
@@ -34,7 +35,8 @@ __all__ = ["Answer", "Fetch", "Sender"]
 
 R = TypeVar("R")
 
-# More than a queue of any length needs: only a token that lives shorter than a turn takes to come uses them up.
+# Only tokens that live shorter than a turn takes to come use them up: without a bound, they would be made
+# for ever.
 _TURNS_MAX: Final = 5
 
 
@@ -136,17 +138,19 @@ class Sender:
         except anyio.WouldBlock:
             await self._slots.acquire()
         try:
-            token = None
-            while token is None:
+            for _ in range(_TURNS_MAX):
                 if self._tokens.peek() is None:
                     await self._tokens.renewed()
                 await self._pace.turn()
                 token = self._tokens.peek()
-            errand.token = token
-            errand.begin()
-            return await self._wire.attempt(errand.request, errand.remaining(), token.access)
+                if token is not None:
+                    errand.token = token
+                    errand.begin()
+                    return await self._wire.attempt(errand.request, errand.remaining(), token.access)
         finally:
             self._slots.release()
+        message = "the API's tokens end before a request can be sent"
+        return Failure(AuthUnavailableError(message, errand.request.context), Resend.NEVER)
 
     def _final(self, error: ApiError, errand: _Errand[R]) -> ApiError:
         """Return what the call ends with: silence up to its end is its deadline's doing."""

@@ -132,10 +132,8 @@ def _own_session() -> aiohttp.ClientSession:
 
 
 def _check_lent(session: aiohttp.ClientSession) -> None:
-    if session.auth is not None:
-        raise ConfigurationError(
-            "the lent session has a default `auth`, which collides with the token: lend one without"
-        )
+    if session.auth is not None or "Authorization" in session.headers:
+        raise ConfigurationError("the lent session authorises itself, which collides with the token")
     if not session.auto_decompress:
         raise ConfigurationError("the lent session has auto_decompress off: lend one with it on")
 
@@ -203,7 +201,7 @@ def _failure_of(error: Exception, request: HttpRequest[R]) -> Failure:
         return Failure(UnreachableError(_sentence(error), request.context), Resend.NEVER)
     if isinstance(error, _NOT_SENT):
         return Failure(UnreachableError(_sentence(error), request.context), Resend.SAFE)
-    if isinstance(error, _NOT_HTTP) or isinstance(error.__cause__, http_exceptions.HttpProcessingError):
+    if isinstance(error, _NOT_HTTP) or isinstance(error.__cause__, http_exceptions.ContentEncodingError):
         # Their status is synthetic: aiohttp says 400 for what it cannot parse.
         return Failure(ProtocolError("the reply is not valid HTTP", request.context), Resend.NEVER)
     return Failure(_lost(error, request), Resend.IF_IDEMPOTENT)
