@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Script = Callable[["Connection"], Awaitable[None]]
 
 
-@define
+@define(repr=False)
 class Connection:
     """One connection, with the request that was read from it last."""
 
@@ -42,7 +42,7 @@ class Connection:
         self.writer.close()
 
 
-@define
+@define(repr=False)
 class ByteServer:
     """Answer the n-th request by the n-th script, and all further ones by the last."""
 

@@ -25,13 +25,12 @@ def checked_base_url(text: str) -> str:
     """
     try:
         parts = urlsplit(text.strip())
-        _ = parts.port
+        port = f":{parts.port}" if parts.port is not None else ""
+        host = (parts.hostname or "").encode("idna").decode()
     except ValueError as error:
         raise ConfigurationError(f"the base URL is not a URL: {error}") from None
     _check(parts)
-    host = (parts.hostname or "").encode("idna").decode()
     host = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port is not None else ""
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
@@ -40,6 +39,8 @@ def _check(parts: SplitResult) -> None:
         raise ConfigurationError(f"the base URL must be like {DEFAULT_BASE_URL}, with a scheme and a host")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("the base URL must not hold a user name or password")
+    if not parts.path.isascii() or " " in parts.path:
+        raise ConfigurationError("the path of the base URL must be percent-encoded")
     if parts.query or parts.fragment:
         raise ConfigurationError("the base URL must not hold a query or a fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
