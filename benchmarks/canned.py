@@ -1,4 +1,4 @@
-"""A server that answers from memory, in a process of its own: its CPU is nobody else's, and it is not the limit.
+"""A server that answers from memory, in a process of its own: its CPU does not count as the client's.
 
     python benchmarks/canned.py [--devices 1000] [--latency-ms 0] [--record]
 
@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from loops import LOOPS
 
-from voltaware_async.cells import Dataset
 from voltaware_async.protocol.endpoints import BY_DATASET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["CannedServer", "canned_server", "documented", "documented_ids"]
+    from voltaware_async.cells import Dataset
+
+__all__ = ["CannedServer", "canned_server", "documented", "documented_grant", "documented_ids"]
 
 _HOST: Final = "127.0.0.1"
 _SAMPLES: Final = Path(__file__).parents[1] / "tests" / "samples"
@@ -43,6 +44,11 @@ _Arrivals: TypeAlias = "array[float]"
 def documented(dataset: Dataset) -> bytes:
     """Return the documentation's example of a reply."""
     return (_SAMPLES / f"{dataset}.json").read_bytes()
+
+
+def documented_grant() -> bytes:
+    """Return the documentation's example of a token."""
+    return (_SAMPLES / "token_reply.json").read_bytes()
 
 
 def documented_ids(devices: int) -> bytes:
@@ -85,7 +91,7 @@ class _Replies:
     def __init__(self, devices: int) -> None:
         templates = {endpoint.path: documented(dataset) for dataset, endpoint in BY_DATASET.items()}
         bodies = {path.replace("{device_id}", "*"): body for path, body in templates.items()}
-        bodies["/auth/token"] = (_SAMPLES / "token_reply.json").read_bytes()
+        bodies["/auth/token"] = documented_grant()
         bodies["/sensors"] = documented_ids(devices)
         self._by_path = {path.encode(): _reply(b"200 OK", body) for path, body in bodies.items()}
         self._unknown = _reply(b"400 Bad Request", b'{"error": "the canned server does not know this"}')

@@ -1,6 +1,6 @@
 """Measure what the SDK adds to a bare GET: CPU per `month` cell, step by step up to the landed cell.
 
-    python benchmarks/overhead.py [--cells 4000] [--rounds 5] [--loop asyncio uvloop]
+    python benchmarks/overhead.py [--cells 10000] [--rounds 5] [--loop asyncio uvloop]
 
 A bare GET is aiohttp as its documentation shows it, one URL per device, body read and thrown away.
 Every round measures every step once, so that a busy machine is busy for all of them; ratios are formed
@@ -16,13 +16,14 @@ import contextlib
 import gc
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiohttp
 from anyio import create_task_group
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from canned import canned_server
 from loops import LOOPS
 from report import print_bar, print_machine, print_table
@@ -32,7 +33,7 @@ from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
 JULY: Final = Month(2024, 7)
 BAR: Final = 1.5
@@ -137,7 +138,7 @@ async def _warm_client(load: Load) -> AsyncIterator[VoltawareClient]:
         yield client
 
 
-Step: TypeAlias = "Callable[[Load, Clock], Awaitable[None]]"
+Step: TypeAlias = "Callable[[Load, Clock], Coroutine[None, None, None]]"
 STEPS: Final[dict[str, Step]] = {
     "bare GET + read": bare_gets,
     "SDK calls": single_calls,
@@ -148,7 +149,7 @@ STEPS: Final[dict[str, Step]] = {
 
 @define
 class Figures:
-    """Gather a step's rounds: µs of CPU per cell, its multiple of the bare GET, and how busy the client was."""
+    """Gather a step's rounds: µs of CPU per cell, multiples of the bare GET, shares of the time busy."""
 
     cpu_us: list[float] = field(factory=list)
     ratios: list[float] = field(factory=list)
@@ -173,6 +174,13 @@ def measure(load: Load, loop: str) -> dict[str, Clock]:
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.run(step(load, clocks[name]))
     return clocks
+
+
+def warm_up(load: Load, loops: Sequence[str]) -> None:
+    """Run every step once on a few devices: what is imported and compiled first counts for none."""
+    few = evolve(load, devices=load.devices[:_WARM_UP])
+    for loop in loops:
+        measure(few, loop)
 
 
 def gather(figures: dict[str, Figures], clocks: dict[str, Clock], cells: int) -> None:
@@ -201,6 +209,7 @@ def main() -> None:
     results = {loop: {name: Figures() for name in STEPS} for loop in settings.loop}
     with canned_server(devices=1) as server:
         load = Load(server.base_url, devices, settings.concurrency, settings.rate)
+        warm_up(load, settings.loop)
         for _ in range(settings.rounds):
             for loop, figures in results.items():
                 gather(figures, measure(load, loop), settings.cells)
@@ -217,7 +226,7 @@ def _settings() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cells", type=int, default=4000, help="cells per step and round")
+    parser.add_argument("--cells", type=int, default=10_000, help="cells per step and round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rate", type=float, default=100_000, help="the cap in requests/s, never reached")

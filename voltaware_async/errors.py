@@ -7,7 +7,7 @@ VoltawareError
 │   │   ├── UnreachableError           the API was not reached, or its answer was lost on the way
 │   │   │   └── DeadlineError          no complete answer within the call's deadline
 │   │   ├── ServerError                a 5xx
-│   │   ├── ThrottledError             a 429, or a Retry-After longer than the call may wait
+│   │   ├── ThrottledError             a 429
 │   │   └── AuthUnavailableError       no token to be had now; says nothing about the credentials
 │   ├── AuthenticationError            a token that was just issued was refused
 │   │   └── CredentialsRefusedError    /auth/token refused the client id or secret
@@ -138,7 +138,15 @@ class ApiError(VoltawareError):
 
 
 class UnavailableError(ApiError):
-    """Got no usable answer now; the same call may work later."""
+    """Got no usable answer now; the same call may work later.
+
+    `retry_after` is in seconds from when the reply arrived; None if the API did not say.
+    """
+
+    def __init__(self, message: str, context: ErrorContext, retry_after: float | None = None) -> None:
+        super().__init__(message, context)
+        self.args = (message, context, retry_after)
+        self.retry_after = retry_after
 
 
 class UnreachableError(UnavailableError):
@@ -154,15 +162,7 @@ class ServerError(UnavailableError):
 
 
 class ThrottledError(UnavailableError):
-    """Was told to slow down: a 429, or a Retry-After longer than the call may wait.
-
-    `retry_after` is in seconds from when the reply arrived; None if the API did not say.
-    """
-
-    def __init__(self, message: str, context: ErrorContext, retry_after: float | None = None) -> None:
-        super().__init__(message, context)
-        self.args = (message, context, retry_after)
-        self.retry_after = retry_after
+    """Was told to slow down: a 429."""
 
 
 class AuthUnavailableError(UnavailableError):

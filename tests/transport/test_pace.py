@@ -198,7 +198,6 @@ async def test_a_server_sees_no_second_over_the_cap_token_calls_and_lists_includ
     """In real time."""
     async with make_client(rate=50.0) as client:
         await asyncio.gather(client.devices.list(), *(client.devices.get("0001") for _ in range(60)))
-        assert sandbox.delivered_rate() >= 0.9 * 50
         sandbox.expire_tokens()
         await asyncio.gather(client.devices.list(), *(client.devices.get("0002") for _ in range(10)))
     assert sandbox.count("auth/token") == sandbox.count("auth/token/refresh") == 1

@@ -22,6 +22,7 @@ from voltaware_async import (
     RedirectError,
     ResponseTooLargeError,
     RetryPolicy,
+    ServerError,
     UnexpectedResponseError,
     UnreachableError,
     VoltawareClient,
@@ -229,6 +230,25 @@ async def test_one_connection_serves_many_calls_and_its_end_is_noticed() -> None
             assert await client.disaggregation.month(DEVICE, JULY)
 
     assert server.connections == 2
+
+
+async def test_every_request_on_the_wire_is_one_that_was_paced_and_counted() -> None:
+    """F24: aiohttp would send again by itself what a kept connection has swallowed."""
+    async with ByteServer([TOKEN, GOOD, closing, closing, GOOD]) as server, client_of(server) as client:
+        for _ in range(2):
+            assert await client.disaggregation.month(DEVICE, JULY)
+
+        assert client._traffic.requests == len(server.requests) == 5
+
+
+async def test_a_pause_that_is_too_long_to_wait_for_is_told_at_once() -> None:
+    busy = reply(b"{}", "503 Service Unavailable", "Retry-After: 1000")
+    async with ByteServer([TOKEN, busy]) as server:
+        _, error = await july_of(server)
+
+    assert isinstance(error, ServerError)
+    assert error.retry_after == 1000
+    assert len(server.requests) == 2
 
 
 async def test_nothing_is_sent_to_a_host_that_refuses() -> None:

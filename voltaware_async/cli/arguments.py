@@ -39,12 +39,23 @@ def _dataset(text: str) -> Dataset:
         raise ValueError(f"{text!r} is no dataset; there are {', '.join(Dataset)}") from None
 
 
+def _week(text: str) -> Week:
+    """Read a week; the calendar's own refusals, such as `Invalid week: 60`, do not say what is accepted."""
+    try:
+        return Week.parse(text)
+    except ValueError as error:
+        form = "a week is written 2024-W28, or as its Monday, 2024-07-08"
+        raise ValueError(str(error) if str(error).startswith("a week") else f"{error}; {form}") from None
+
+
 def _period(text: str) -> Period:
     """Read a month or a week, told apart by their form."""
+    if "W" in text or text.count("-") > 1:
+        return _week(text)
     try:
-        return Month.parse(text) if len(text) == len("2024-07") else Week.parse(text)
+        return Month.parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}; a month is written 2024-07, a week 2024-W28 or its Monday") from None
+        raise ValueError(f"{error}; a week is written 2024-W28") from None
 
 
 def _rate(text: str) -> float | None:
@@ -64,4 +75,4 @@ DATASET: Final = _Read("dataset", _dataset)
 MONTH: Final = _Read("YYYY-MM", Month.parse)
 PERIOD: Final = _Read("period", _period)
 RATE: Final = _Read("requests/s", _rate)
-WEEK: Final = _Read("YYYY-Www", Week.parse)
+WEEK: Final = _Read("YYYY-Www", _week)

@@ -9,6 +9,7 @@ import click
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import connection_options
 from voltaware_async.cli.run import run
+from voltaware_async.cli.shown import shown
 from voltaware_async.protocol import codec
 from voltaware_async.records.devices import DeviceId
 
@@ -31,7 +32,7 @@ def devices(*, connection: Connection, device_id: str | None) -> None:
 async def _list(connection: Connection) -> Exit:
     async with connection.client() as client:
         for device_id in await client.devices.list():
-            click.echo(device_id)
+            click.echo(shown(device_id))
     return Exit.COMPLETE
 
 

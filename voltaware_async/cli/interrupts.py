@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import click
+from rich.console import Console
 
 from voltaware_async.cli.exits import Exit
 from voltaware_async.errors import VoltawareError
@@ -25,9 +26,10 @@ _CODES: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATE
 
 
 class Interruptible:
-    """Run work that can be asked to stop."""
+    """Run work that can be asked to stop; `farewell` is what the first signal makes it say."""
 
-    def __init__(self) -> None:
+    def __init__(self, farewell: str = "stopping; what has arrived is landed") -> None:
+        self._farewell = farewell
         self._stop = anyio.Event()
         self._code: Exit | None = None
         self._error: VoltawareError | None = None
@@ -54,9 +56,7 @@ class Interruptible:
             task_status.started()
             first = await anext(signals)
             self._code = _CODES[first]
-            click.echo(
-                "voltaware: stopping; what has arrived is landed. Once more ends it at once.", err=True
-            )
+            click.echo(f"voltaware: {self._farewell}. Once more ends it at once.", err=True)
             self._stop.set()
             with anyio.move_on_after(_GRACE_S):
                 _end_at_once(await anext(signals))
@@ -65,5 +65,6 @@ class Interruptible:
 
 def _end_at_once(signum: signal.Signals) -> None:
     """Die of the signal itself, as a scheduler expects; the store rolls back what was not committed."""
+    Console(stderr=True).show_cursor()  # the live display that hid it does not come to its end
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

@@ -30,21 +30,29 @@ def environment(profile: str | None) -> Mapping[str, str]:
     The file is `$VOLTAWARE_CONFIG`, or `voltaware/config.toml` in the user's configuration folder; each of
     its tables is a profile. Without a name the profile is `default`, which need not be there.
     """
-    path = Path(os.environ.get("VOLTAWARE_CONFIG") or Path(click.get_app_dir("voltaware")) / "config.toml")
+    named = os.environ.get("VOLTAWARE_CONFIG")
+    path = Path(named or Path(click.get_app_dir("voltaware")) / "config.toml")
+    if named and not path.exists():
+        raise ConfigurationError(f"VOLTAWARE_CONFIG names {path}, which is not there")
     tables = _tables(path)
     if profile is not None and profile not in tables:
         known = ", ".join(tables) or "none"
         raise ConfigurationError(f"no profile {profile!r} in {path}; there are: {known}")
-    return {**_settings(tables.get(profile or "default", {}), path), **_set(os.environ)}
+    environ = _set(os.environ)
+    return {**_without(environ, _settings(tables.get(profile or "default", {}), path)), **environ}
 
 
 def _tables(path: Path) -> Mapping[str, object]:
     try:
-        return tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    alone = [name for name, value in tables.items() if name in _VARIABLES and not isinstance(value, dict)]
+    if alone:
+        raise ConfigurationError(f"{path}: {alone[0]} stands in no table: put [default] above it")
+    return tables
 
 
 def _settings(table: object, path: Path) -> dict[str, str]:
@@ -56,6 +64,12 @@ def _settings(table: object, path: Path) -> dict[str, str]:
     if not all(isinstance(value, str) for value in table.values()):
         raise ConfigurationError(f"{path}: settings are texts, in quotes")
     return {_VARIABLES[name]: value for name, value in table.items()}
+
+
+def _without(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what the environment sets, in whichever of its two forms, the text or the file."""
+    given = {name.removesuffix("_FILE") for name in environ}
+    return {name: value for name, value in settings.items() if name.removesuffix("_FILE") not in given}
 
 
 def _set(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,17 @@ def _devices(ids: tuple[str, ...], path: Path | None) -> tuple[DeviceId, ...] | 
 
 
 def _lines(path: Path) -> tuple[str, ...]:
-    with click.open_file(str(path)) as file:
-        return tuple(line.strip() for line in file if line.strip())
+    if str(path) == "-" and sys.stdin is None:
+        raise click.UsageError("- reads the ids from stdin, and stdin is closed")
+    try:
+        # The mark that editors put before UTF-8 is no part of the first id.
+        with click.open_file(str(path), encoding="utf-8-sig") as file:
+            return tuple(line.strip() for line in file if line.strip())
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{path} is not UTF-8 text: give one id a line") from None
+    except KeyboardInterrupt:
+        click.echo("voltaware: interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
 
 
 def _check(wanted: Wanted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import sys
@@ -34,6 +35,11 @@ def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
     except VoltawareError as error:
         click.echo(f"voltaware: {error}", err=True)
         code = of_error(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click ends quietly where the reader has gone
+        click.echo(f"voltaware: the system refused: {error}", err=True)
+        code = Exit.BUG
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("voltaware: interrupted", err=True)
         code = Exit.INTERRUPTED

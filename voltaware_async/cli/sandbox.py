@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.interrupts import Interruptible
 from voltaware_async.cli.run import run
+from voltaware_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import anyio
+
     from voltaware_async.sandbox import Sandbox
 
 __all__ = ["sandbox"]
@@ -21,7 +23,9 @@ __all__ = ["sandbox"]
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
 @click.option("--devices", default=300, show_default=True, type=click.IntRange(0))
 @click.option("--seed", default=7, show_default=True, help="Decides the fleet and the random faults.")
 @click.option("--latency-ms", default=0.0, show_default=True, type=click.FloatRange(0))
@@ -73,22 +77,19 @@ def sandbox(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    run(lambda: _serve(emulator))
+    run(lambda: _serve(emulator, f"{host}, port {port}"))
 
 
-async def _serve(emulator: Sandbox) -> Exit:
-    from voltaware_async.sandbox import serve  # noqa: PLC0415  only this command serves
-
+async def _serve(emulator: Sandbox, address: str) -> Exit:
     async def until_stopped(stop: anyio.Event) -> Exit:
-        async with anyio.create_task_group() as group:
-            group.start_soon(partial(serve, emulator, ready=_ready))
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(emulator)
+            except OSError as error:
+                raise ConfigurationError(f"cannot listen on {address}: {error.strerror}") from None
             click.echo(f"client id {emulator.client_id}, client secret {emulator.client_secret}", err=True)
+            click.echo(f"ready {emulator.base_url}")
             await stop.wait()
-            group.cancel_scope.cancel()
         return Exit.COMPLETE
 
-    return await Interruptible().run(until_stopped)
-
-
-def _ready(base_url: str) -> None:
-    click.echo(f"ready {base_url}")
+    return await Interruptible("stopping").run(until_stopped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import json_option, store_option
 from voltaware_async.cli.run import run
+from voltaware_async.cli.shown import shown
 from voltaware_async.stores import open_store
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from voltaware_async.stores import Coverage, FailureReason
 
 __all__ = ["status"]
+
+_NO_END: Final = 10_000
 
 
 @click.command()
@@ -78,5 +81,7 @@ def _print(
     for name, value in zip(names, rows[0], strict=True):
         table.add_column(name.replace("_", " "), justify="right" if isinstance(value, int) else "left")
     for row in rows:
-        table.add_row(*(str(value) for value in row))
-    Console(soft_wrap=True).print(table)
+        table.add_row(*(shown(str(value)) for value in row))
+    # As they are: an id or a reason may look like markup, and only a terminal's lines come to an end.
+    width = None if Console().is_terminal else _NO_END
+    Console(width=width, soft_wrap=True, markup=False, emoji=False, highlight=False).print(table)

@@ -146,7 +146,7 @@ def _failure(context: ErrorContext, request: HttpRequest[R], response: HttpRespo
     if status in _PASSING:
         # A grant is safe to ask again: what it may have made or used up, a login replaces.
         resend = Resend.SAFE if request.endpoint.is_auth else Resend.IF_IDEMPOTENT
-        return Failure(ServerError("the API failed to answer", context), resend, wait)
+        return Failure(ServerError("the API failed to answer", context, wait), resend, wait)
     return Failure(_final_error(context, request, response), Resend.NEVER)
 
 

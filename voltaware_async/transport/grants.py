@@ -33,6 +33,7 @@ __all__ = ["Credentials", "Grants", "TokenStore"]
 logger: Final = logging.getLogger("voltaware_async")
 
 _DEADLINE_S: Final = 45.0
+_STORE_S: Final = 5.0
 _REFUSED: Final = (
     "Voltaware refused the client id or secret: check VOLTAWARE_CLIENT_ID and VOLTAWARE_CLIENT_SECRET, "
     "or the arguments of VoltawareClient"
@@ -42,7 +43,7 @@ _REFUSED: Final = (
 class TokenStore(Protocol):
     """Keep a token between runs, for one base URL and client id. The client secret is never given to it.
 
-    An OSError or ValueError of either method is logged and survived.
+    An OSError or ValueError of either method, or taking over 5 s, is logged and survived.
     """
 
     async def load(self) -> StoredToken | None:
@@ -152,7 +153,8 @@ class Grants:
         if store is None:
             return None
         try:
-            stored = await store.load()
+            async with asyncio.timeout(_STORE_S):
+                stored = await store.load()
         except (OSError, ValueError) as error:
             logger.warning("the token store could not be read, and a new token is made: %s", error)
             return None
@@ -173,7 +175,8 @@ class Grants:
         ours = self._credentials
         stored = StoredToken(ours.base_url, ours.client_id, token.access, token.refresh, expires_at)
         try:
-            await self._store.save(stored)
+            async with asyncio.timeout(_STORE_S):
+                await self._store.save(stored)
         except (OSError, ValueError) as error:
             logger.warning(
                 "the token store could not be written; this run has its token all the same: %s", error

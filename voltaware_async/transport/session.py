@@ -22,7 +22,7 @@ from voltaware_async.protocol.replies import HttpResponse
 from voltaware_async.protocol.retry import Failure, Resend
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from voltaware_async.protocol.requests import HttpRequest
@@ -36,7 +36,7 @@ R = TypeVar("R")
 # round the end of a long one up to whole seconds.
 _ATTEMPT_S: Final = 30.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=_ATTEMPT_S, sock_connect=5, ceil_threshold=float("inf"))
-_USER_AGENT: Final = "voltaware-async"
+_HEADERS: Final = {"Accept": "application/json", "User-Agent": "voltaware-async"}
 _MIB: Final = 1024 * 1024
 
 
@@ -52,6 +52,8 @@ class HttpSession:
         self._scheme, self._netloc, self._prefix = base.scheme, base.netloc, base.path
         self._lent = lent
         self._session = lent
+        # Our own session has them already, and merges them for less.
+        self._common_headers = {} if lent is None else _HEADERS
         self._is_closed = False
         if lent is not None:
             _check_lent(lent)
@@ -94,7 +96,7 @@ class HttpSession:
             request.endpoint.method,
             self._url(request.target),
             data=data,
-            headers=_headers(request, bearer),
+            headers=_headers(request, bearer, self._common_headers),
             allow_redirects=False,
             raise_for_status=False,
             timeout=_timeout(within_s),
@@ -126,9 +128,17 @@ def _own_session() -> aiohttp.ClientSession:
         limit=0, ttl_dns_cache=300, keepalive_timeout=15, happy_eyeballs_delay=0.25
     )
     # trust_env costs two thread hops per request, and a netrc entry would break every call.
-    return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, trust_env=False
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=_HEADERS,
+        timeout=_TIMEOUT,
+        trust_env=False,
     )
+    # aiohttp sends an idempotent request again by itself when a kept connection turns out to be closed:
+    # a second request that no pace, budget or count would know of. It has no public switch for that.
+    session._retry_connection = False  # noqa: SLF001
+    return session
 
 
 def _check_lent(session: aiohttp.ClientSession) -> None:
@@ -138,8 +148,8 @@ def _check_lent(session: aiohttp.ClientSession) -> None:
         raise ConfigurationError("the lent session has auto_decompress off: lend one with it on")
 
 
-def _headers(request: HttpRequest[R], bearer: Secret | None) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+def _headers(request: HttpRequest[R], bearer: Secret | None, common: Mapping[str, str]) -> dict[str, str]:
+    headers = dict(common)
     if bearer is not None:
         headers["Authorization"] = bearer.bearer()
     if request.body is not None:
