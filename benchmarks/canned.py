@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import re
 import subprocess
 import sys
@@ -160,11 +161,19 @@ async def _serve(devices: int, latency_s: float, *, record: bool) -> None:
     )
     print(f"http://{_HOST}:{server.sockets[0].getsockname()[1]}", flush=True)
     gc.freeze()
+    _leave_with(os.getppid())
     await server.serve_forever()
 
 
+def _leave_with(starter: int) -> None:
+    """End with the process that started this one: a killed benchmark must not leave its server behind."""
+    if os.getppid() != starter:
+        raise SystemExit
+    asyncio.get_running_loop().call_later(1, _leave_with, starter)
+
+
 def main() -> None:
-    """Serve until terminated, by the fastest loop there is."""
+    """Serve until terminated, or until whoever started it is gone, by the fastest loop there is."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

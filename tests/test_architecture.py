@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +39,34 @@ DOORS = {
     "aiohttp": {"transport/session.py"},
     "aiolimiter": {"transport/pace.py"},
     "cattrs": {"protocol/codec.py"},
-    "click": {"cli"},
-    "rich": {"cli"},
-    "uvloop": {"cli"},
-    "pyarrow": {"stores"},
-    "duckdb": {"stores"},
+    # With its slash: `cli` would let `client.py` in too.
+    "click": {"cli/"},
+    "rich": {"cli/"},
+    "uvloop": {"cli/"},
+    "pyarrow": {"stores/"},
+    "duckdb": {"stores/"},
+}
+CORE = ("aiohttp", "aiolimiter", "anyio", "attrs", "cattrs", "orjson")
+# The headings of the documentation, as it words them.
+HEADINGS = {
+    "Authentication": {"Access Token", "Refresh Token"},
+    "Devices": {"List all devices", "View single sensor"},
+    "Metadata": {
+        "Property, View property details",
+        "Property, Set up property details",
+        "Appliances, View property appliances",
+        "Appliances, Set up property appliances",
+        "Meter geolocation, View geolocation",
+        "Meter geolocation, Set up geolocation",
+    },
+    "Disaggregation": {
+        "Month",
+        "Month by Weeks",
+        "Week",
+        "Appliance Cycles - Month",
+        "Appliance Cycles - Week",
+    },
+    "Reports": {"Monthly", "Weekly"},
 }
 PURE = ("cells.py", "errors.py", "periods.py", "fleet/plan.py", "stores/batches.py", "stores/tables.py")
 
@@ -152,6 +177,39 @@ def test_importing_the_package_loads_no_extra() -> None:
     assert {"aiohttp", "attrs", "cattrs", "anyio", "aiolimiter", "orjson"} <= set(loaded.split())
 
 
+def brought_by(*names: str) -> set[str]:
+    """Return these distributions and all that they require, as far as it is installed."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found and name in INSTALLED:
+            found.add(name)
+            required = [it for it in metadata.requires(name) or [] if "extra ==" not in it]
+            todo += [normal(re.split(r"[^\w.-]", it)[0]) for it in required]
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+INSTALLED = {normal(it.metadata["Name"]) for it in metadata.distributions()}
+
+
+def test_importing_the_package_loads_the_core_and_what_that_brings_and_nothing_else() -> None:
+    script = "import sys, voltaware_async; print(*{name.split('.')[0] for name in sys.modules})"
+
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    owners = metadata.packages_distributions()
+    theirs = {normal(owner) for name in loaded for owner in owners.get(name, [])}
+    assert set(CORE) <= theirs
+    assert theirs <= brought_by(*CORE) | {"voltaware-async"}
+
+
 def test_every_public_name_is_there_sorted_and_explained() -> None:
     names = voltaware_async.__all__
 
@@ -164,14 +222,9 @@ def test_every_public_name_is_there_sorted_and_explained() -> None:
 
 def test_there_are_seventeen_endpoints_and_each_names_its_section() -> None:
     assert len(endpoints.ALL) == len({(it.method, it.path) for it in endpoints.ALL}) == 17
-    for endpoint in endpoints.ALL:
-        assert endpoint.source.split(",")[0] in {
-            "Authentication",
-            "Devices",
-            "Metadata",
-            "Disaggregation",
-            "Reports",
-        }
+    assert {it.source for it in endpoints.ALL} == {
+        f"{chapter}, {section}" for chapter, sections in HEADINGS.items() for section in sections
+    }
 
 
 def _python_blocks(text: str) -> list[str]:

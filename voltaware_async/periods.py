@@ -112,7 +112,7 @@ class Week:
         if value.weekday() != 0:
             monday = value - timedelta(days=value.weekday())
             raise ValueError(f"a week starts on a Monday: {value} is a {value:%A}; its week starts {monday}")
-        _whole("the week's year", value.year, _FIRST_YEAR, _LAST_YEAR)
+        _whole("the week's year", value.isocalendar().year, _FIRST_YEAR, _LAST_YEAR)
 
     @classmethod
     def parse(cls, text: str) -> Week:

@@ -1,7 +1,8 @@
 """Resources: one awaitable per endpoint, grouped as the documentation groups them.
 
 Every call may raise the errors of `errors.py` that are ApiError; TypeError or ValueError for what is no
-device id, before any request. Every call costs one request, retries and token calls apart.
+device id or the wrong kind of period, before any request. Every call costs one request, retries and token
+calls apart.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ def api(serve: Callable[..., Api]) -> Api:
 def environment(api: Api, tmp_path: Path) -> dict[str, str]:
     """What the command sees of the world."""
     return {
+        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "VOLTAWARE_BASE_URL": api.base_url,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from conftest import start
+from conftest import CLI
 from side_by_side import side_by_side
 
 from voltaware_async import Dataset, open_store
@@ -36,7 +37,6 @@ def test_a_period_that_is_none_is_answered_with_how_it_is_written_once(
 ) -> None:
     expected = {
         ("get", "month", "0001", "2024-13"): f"{A_MONTH}; not '2024-13'; a week is written 2024-W28",
-        ("get", "month", "0001", "202407"): f"{A_MONTH}; not '202407'; a week is written 2024-W28",
         ("get", "week", "0001", "2024-W5"): "a week is written YYYY-Www, as 2024-W28, or as its Monday,"
         " 2024-07-08, not '2024-W5'",
         ("get", "week", "0001", "2024-W60"): f"Invalid week: 60; {A_WEEK}",
@@ -44,7 +44,6 @@ def test_a_period_that_is_none_is_answered_with_how_it_is_written_once(
         ("get", "week", "0001", "2024-07-09"): "a week starts on a Monday: 2024-07-09 is a Tuesday; its week"
         " starts 2024-07-08",
         ("pull", "--store", "f.duckdb", "--week", "2025-W53"): f"Invalid week: 53; {A_WEEK}",
-        ("pull", "--store", "f.duckdb", "--month", "2024-00"): f"{A_MONTH}; not '2024-00'",
         ("pull", "--store", "f.duckdb", "--month", "1969-12"): "year must be 1970 to 2999, not 1969",
     }
 
@@ -73,7 +72,6 @@ def test_a_dataset_and_a_period_that_do_not_fit_are_refused_both_ways(
             "2024-W28",
         ): "month_report is asked for a month, and 2024-W28 is none",
         (*PULL, "--week", "2024-W28"): "2024-W28 is a week, and no dataset is asked for one",
-        (*PULL, "--dataset", "week_cycles"): "week_cycles is asked for a week, and none is named",
         (*PULL, "--with-weeks"): "2024-W27 is a week, and no dataset is asked for one",
     }
 
@@ -86,16 +84,9 @@ def test_what_is_misspelt_is_answered_with_what_was_meant(voltaware: Callable[..
     expected = {
         ("pul",): "No such command 'pul'. Did you mean 'pull'?",
         ("pull", "--mnoth", "2024-07"): "No such option '--mnoth'. Did you mean '--month'?",
-        ("status", "--stroe", "f.duckdb"): (
-            "No such option '--stroe'. (Did you mean one of: '--json', '--store'?)"
-        ),
         ("pull", "--month", "2024-07"): "Missing option '--store'.",
-        ("status",): "Missing option '--store'.",
         ("get", "month", "0001"): "Missing argument 'PERIOD'.",
         ("devices", "0001", "0002"): "Got unexpected extra argument (0002)",
-        (*PULL, "--concurrency", "many"): (
-            "Invalid value for '--concurrency': 'many' is not a valid integer range."
-        ),
     }
 
     ended = side_by_side(voltaware, list(expected))
@@ -104,7 +95,7 @@ def test_what_is_misspelt_is_answered_with_what_was_meant(voltaware: Callable[..
 
 
 def test_a_rate_that_is_none_is_answered_with_what_is(voltaware: Callable[..., Ended]) -> None:
-    lines = [(*PULL, "--rate", rate) for rate in ("0", "-1", "nan", "inf", "fast", "")]
+    lines = [(*PULL, "--rate", rate) for rate in ("0", "nan", "fast")]
 
     for line, ended in side_by_side(voltaware, lines).items():
         assert the_error(ended).endswith(
@@ -114,8 +105,8 @@ def test_a_rate_that_is_none_is_answered_with_what_is(voltaware: Callable[..., E
 
 def test_what_is_no_device_id_is_refused_before_anything_is_sent(voltaware: Callable[..., Ended]) -> None:
     lines = [
-        *(("devices", device_id) for device_id in ("..", "", "a\x1b[31mb", "x" * 513)),
-        *(("get", "month", device_id, "2024-07") for device_id in (".", "a\x7f", "a\nb")),
+        *(("devices", device_id) for device_id in ("..", "a\x1b[31mb")),
+        *(("get", "month", device_id, "2024-07") for device_id in ("", "a\x7f")),
     ]
 
     for line, ended in side_by_side(voltaware, lines, VOLTAWARE_BASE_URL=NOWHERE).items():
@@ -128,7 +119,7 @@ def test_any_other_text_is_sent_as_one_path_segment(
     serve: Callable[..., Api], voltaware: Callable[..., Ended]
 ) -> None:
     api = serve("--devices", "3")
-    ids = ["a/b", "../0001?x=1#y", "%2e%2e", "Zähler 1", "[/red]"]
+    ids = ["a/b", "../0001?x=1#y", "%2e%2e Zähler"]
 
     devices = side_by_side(voltaware, [("devices", it) for it in ids], VOLTAWARE_BASE_URL=api.base_url)
     records = side_by_side(
@@ -182,9 +173,7 @@ def test_a_list_of_devices_that_cannot_be_read_is_wrong_usage(
 
 def test_a_closed_stdin_is_no_list_of_devices(environment: dict[str, str], tmp_path: Path) -> None:
     # The shell closes it: subprocess cannot.
-    with start("--version", cwd=tmp_path, env=environment) as process:
-        command = " ".join([*process.args[:-1], *PULL]) + " --devices-from - <&-"  # type: ignore[index]
-        process.communicate()
+    command = f"{shlex.join([*CLI, *PULL])} --devices-from - <&-"
 
     ended = subprocess.run(
         ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

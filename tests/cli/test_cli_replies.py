@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from anyio import to_thread
+from side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,37 +82,38 @@ async def test_one_malformed_record_is_one_sentence_with_device_endpoint_and_pat
         assert part in ended.talk
 
 
-@pytest.mark.parametrize(
-    ("reply", "code", "why"),
-    [
-        ({"status": 200, "body": "<html>Welcome</html>", "headers": {"Content-Type": "text/html"}}, 3, ""),
-        ({"status": 200, "body": "[]"}, 3, "$"),
-        ({"status": 302, "headers": {"Location": "https://elsewhere.invalid/"}}, 3, "status 302"),
-        ({"status": 400, "body": '{"error": "month is not allowed"}'}, 3, "month is not allowed"),
-        ({"status": 403, "times": None}, 3, "event"),
-        ({"status": 418}, 3, "status 418"),
-        ({"raw": b"SSH-2.0-OpenSSH_9.6\r\n"}, 3, ""),
-        ({"status": 503, "retry_after": 3600}, 6, "status 503"),
-        ({"status": 429, "retry_after": 3600}, 6, "status 429"),
-        ({"status": 401, "times": None}, 4, "refuses even a new token"),
-    ],
-)
 async def test_every_refusal_of_the_api_is_one_sentence_with_the_promised_code(
-    sandbox: Sandbox,
-    command: Callable[..., Awaitable[Ended]],
-    reply: dict[str, Any],
-    code: int,
-    why: str,
+    sandbox: Sandbox, voltaware: Callable[..., Ended]
 ) -> None:
-    sandbox.script(route=MONTH, **reply)
+    expected: dict[str, tuple[dict[str, Any], int, str]] = {
+        "0001": (
+            {"status": 200, "body": "<p>Welcome", "headers": {"Content-Type": "text/html"}},
+            3,
+            "web page",
+        ),
+        "0002": ({"status": 302, "headers": {"Location": "https://elsewhere.invalid/"}}, 3, "redirects"),
+        "0003": ({"status": 400, "body": '{"error": "month is not allowed"}'}, 3, "month is not allowed"),
+        "0004": ({"status": 403, "times": None}, 3, "first event"),
+        "0005": ({"raw": b"SSH-2.0-OpenSSH_9.6\r\n"}, 3, "not valid HTTP"),
+        "0006": ({"status": 503, "retry_after": 3600}, 6, "status 503"),
+        "0007": ({"status": 429, "retry_after": 3600}, 6, "a pause of 3600 s"),
+        "0008": ({"status": 401, "times": None}, 4, "refuses even a new token"),
+    }
+    for device_id, (reply, _, _) in expected.items():
+        sandbox.script(route=MONTH, device_id=device_id, **reply)
+    lines = [("get", "month", device_id, "2024-07") for device_id in expected]
 
-    ended = await command(*GET)
+    ended = await to_thread.run_sync(
+        partial(side_by_side, voltaware, lines, VOLTAWARE_BASE_URL=sandbox.base_url)
+    )
 
-    assert (ended.code, ended.out) == (code, ""), ended.talk
-    assert ended.talk.startswith("voltaware: ")
-    assert ended.talk.count("\n") == 1
-    assert why in ended.talk
-    assert "GET /sensors/{device_id}/sm/disag/month" in ended.talk
+    for (_, _, device_id, _), it in ended.items():
+        _, code, why = expected[device_id]
+        assert (it.code, it.out) == (code, ""), it
+        assert it.talk.startswith("voltaware: ")
+        assert it.talk.count("\n") == 1
+        assert why in it.talk
+        assert f"GET /sensors/{{device_id}}/sm/disag/month, device {device_id}" in it.talk
 
 
 async def test_a_reply_that_paints_the_terminal_does_not_reach_it(
@@ -119,15 +121,18 @@ async def test_a_reply_that_paints_the_terminal_does_not_reach_it(
 ) -> None:
     paint = "\\u001b[2J\\u0007\\u202e\\u0000"
     record = with_a_text_for_a_number(sandbox, "0001").replace('"much"', f'"{paint}"')
-    sandbox.script(status=200, body=record, route=MONTH, times=2)
-    sandbox.script(status=400, body=f'{{"error": "{paint}"}}', route=MONTH, times=2)
-    sandbox.script(status=400, body=b"\x1b[31m\x00\xff\r\n\x9b2J", route=MONTH, times=2)
+    sandbox.script(status=200, body=record, route=MONTH, device_id="0001")
+    sandbox.script(status=400, body=f'{{"error": "{paint}"}}', route=MONTH, device_id="0002")
+    sandbox.script(status=400, body=b"\x1b[31m\x00\xff\r\n\x9b2J", route=MONTH, device_id="0003", times=2)
 
     # That nothing unprintable comes out is what `voltaware` asserts of every run.
-    for _ in range(3):
-        assert (await command(*GET)).code == 3
-        assert (await command(*PULL, "--device", "0001")).code == 3
-        assert (await command(*FAILED)).code == 0
+    pulled = await command(*PULL, "--device", "0001", "--device", "0002", "--device", "0003")
+    shown = await command(*FAILED)
+    asked = await command("get", "month", "0003", "2024-07")
+
+    assert "3 failed" in pulled.talk
+    assert len(shown.out.splitlines()) == 4
+    assert asked.code == 3
 
 
 async def test_ids_that_look_like_markup_are_shown_as_they_are(

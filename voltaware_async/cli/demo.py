@@ -20,7 +20,6 @@ from voltaware_async.cli.run import run
 from voltaware_async.client import VoltawareClient
 from voltaware_async.errors import ConfigurationError
 from voltaware_async.periods import Month
-from voltaware_async.sandbox.server import CREDENTIALS
 from voltaware_async.stores import open_store
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ def demo() -> None:
 
 
 async def _demo() -> Exit:
+    from voltaware_async.sandbox.server import CREDENTIALS  # noqa: PLC0415  other commands need no server
+
     month = _last_closed_month(datetime.now(UTC).date())
     click.echo(f"A sandbox with {_DEVICES} devices, and {month} with its weeks into ./{_TARGET}:", err=True)
     shown = display(quiet=False)

@@ -6,9 +6,10 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_STDERR: Final = 2
+
 
 def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
     """Run to the end and exit with its code."""
+    _hold_standard_streams()
     # What is loaded by now stays: the collector need not look at it again, nor at young objects so often.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -39,11 +43,20 @@ def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
         if error.errno == errno.EPIPE:
             raise  # click ends quietly where the reader has gone
         click.echo(f"voltaware: the system refused: {error}", err=True)
+        # What could not be written would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = Exit.BUG
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("voltaware: interrupted", err=True)
         code = Exit.INTERRUPTED
     sys.exit(code)
+
+
+def _hold_standard_streams() -> None:
+    """Open what the caller has closed of the three: no socket or store may come in its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(number)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

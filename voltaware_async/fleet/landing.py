@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope
 from attrs import define, field
 
 from voltaware_async.cells import Cell
@@ -93,8 +94,9 @@ class Landing:
         self._landed = Tally()
         self._batch = _Batch()
         self._started = self._reported = _now()
+        self._is_open = False
         # The store wants one caller at a time, and its writing must not hold the event loop.
-        self._one_at_a_time = CapacityLimiter(1)
+        self._thread = ThreadPoolExecutor(1, "voltaware store")
         self._writing = asyncio.Lock()
 
     async def run(
@@ -107,8 +109,19 @@ class Landing:
         stop: anyio.Event | None = None,
     ) -> Summary:
         """Pull, land and account; whatever ends the run early, what has arrived is landed first."""
-        await self._in_thread(self._begin, parts, devices)
+        with self._thread:
+            return await self._run(parts, devices, fetch, concurrency, stop)
+
+    async def _run(
+        self,
+        parts: Sequence[Slice],
+        devices: Sequence[DeviceId],
+        fetch: FetchCell,
+        concurrency: int,
+        stop: anyio.Event | None,
+    ) -> Summary:
         try:
+            await self._in_thread(self._begin, parts, devices)
             await Crew(Supply(self._pages(parts)), fetch, self._take).run(concurrency, stop)
             await self._commit()
         except BaseException as error:
@@ -119,6 +132,7 @@ class Landing:
 
     def _begin(self, parts: Sequence[Slice], devices: Sequence[DeviceId]) -> None:
         self._store.begin(self._run_id, self._command, datetime.now(UTC), devices)
+        self._is_open = True
         for part in parts:
             outstanding = self._store.count_outstanding(part.dataset, part.period)
             self._tally.planned += outstanding
@@ -154,25 +168,30 @@ class Landing:
 
     async def _commit(self) -> None:
         batch, self._batch = self._batch, _Batch()
-        # Shielded: a commit whose end we did not see would be asked, and counted, again.
-        with CancelScope(shield=True):
-            await self._in_thread(self._write, batch.rows)
-        self._landed.add_up(batch.tally)
+        await self._in_thread(self._write, batch)
 
-    def _write(self, rows: BatchBuilder) -> None:
-        if rows:
-            self._store.commit(rows.batch(self._run_id, datetime.now(UTC)))
+    def _write(self, batch: _Batch) -> None:
+        if batch.rows:
+            self._store.commit(batch.rows.batch(self._run_id, datetime.now(UTC)))
+            # Here, where no cancellation comes between: what was committed has landed.
+            self._landed.add_up(batch.tally)
 
     async def _end_early(self, error: BaseException) -> None:
         """Land what has arrived, if the store still works, and close the account."""
+        if not self._is_open:
+            return
         try:
             if not isinstance(error, StoreError):
                 await self._commit()
         except StoreError:
             logger.exception("what had arrived could not be landed")
+        finally:
+            await self._close_account(_ending(error))
+
+    async def _close_account(self, ending: str) -> None:
         self._tally.keep_only(self._landed)
         try:
-            await self._finish(_ending(error))
+            await self._finish(ending)
         except StoreError:
             logger.exception("the run's end could not be recorded")
 
@@ -186,7 +205,23 @@ class Landing:
         return summary
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._one_at_a_time)
+        """Call the store in its thread, and see the end of the call even when cancelled.
+
+        A call that nobody waits for would go on while the store is closed, and what it lands be counted as
+        unasked. The shield holds off scopes, the loop holds off `Task.cancel` and `asyncio.timeout`.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        with CancelScope(shield=True):
+            while not work.done():
+                try:
+                    await asyncio.wait([work])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        result = work.result()
+        if cancelled is not None:
+            raise cancelled
+        return result
 
 
 def _ending(error: BaseException) -> str:

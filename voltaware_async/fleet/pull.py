@@ -55,10 +55,28 @@ async def pull(
         await crew
     finally:
         crew.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([crew])
-        send.close()
-        receive.close()
+        try:
+            await _ended(crew)
+        finally:
+            send.close()
+            receive.close()
+
+
+async def _ended(crew: asyncio.Task[None]) -> None:
+    """Wait for the crew's end, also when cancelled: workers that nobody waits for would go on asking.
+
+    The shield holds off scopes; the loop holds off `Task.cancel`, which is also how asyncio closes a
+    generator that was left by a `break`.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not crew.done():
+            try:
+                await asyncio.wait([crew])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _drained(receive: MemoryObjectReceiveStream[Outcome]) -> AsyncGenerator[Outcome]:

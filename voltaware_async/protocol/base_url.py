@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,9 @@ __all__ = ["DEFAULT_BASE_URL", "checked_base_url"]
 
 # Source: Base API URL.
 DEFAULT_BASE_URL: Final = "https://smart-meter-reseller-api.voltaware.com"
+
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%25[a-z0-9._-]+)?")
+_PATH: Final = re.compile(r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 
 
 def checked_base_url(text: str) -> str:
@@ -30,6 +34,8 @@ def checked_base_url(text: str) -> str:
     except ValueError as error:
         raise ConfigurationError(f"the base URL is not a URL: {error}") from None
     _check(parts)
+    if not _HOST.fullmatch(host):
+        raise ConfigurationError(f"the base URL is not a URL: {host!r} is no name of a host")
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
@@ -39,7 +45,7 @@ def _check(parts: SplitResult) -> None:
         raise ConfigurationError(f"the base URL must be like {DEFAULT_BASE_URL}, with a scheme and a host")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("the base URL must not hold a user name or password")
-    if not parts.path.isascii() or " " in parts.path:
+    if not _PATH.fullmatch(parts.path):
         raise ConfigurationError("the path of the base URL must be percent-encoded")
     if parts.query or parts.fragment:
         raise ConfigurationError("the base URL must not hold a query or a fragment")

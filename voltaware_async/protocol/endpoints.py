@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from attrs import field, frozen
 
 from voltaware_async.cells import Dataset, Record
+from voltaware_async.periods import Month, Week
 from voltaware_async.protocol import codec
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Endpoint(Generic[R_co]):
     `path` is the documentation's template. `reply` decodes the body of a 200; None where the API answers
     nothing worth reading. `max_body` is in bytes of decompressed body. `private` bodies hold secrets or
     personal data, and are never quoted in an error or a log. `refused_hint` completes the message of a 400.
+    `period` is the kind of period that it is asked for, if it is asked for one.
     """
 
     method: str
@@ -46,6 +48,7 @@ class Endpoint(Generic[R_co]):
     max_body: int = field(default=16 * _MIB, kw_only=True)
     private: bool = field(default=False, kw_only=True)
     refused_hint: str = field(default="", kw_only=True)
+    period: type[Month | Week] | None = field(default=None, kw_only=True)
 
     @property
     def is_auth(self) -> bool:
@@ -129,22 +132,37 @@ SET_GEOLOCATION: Final = Endpoint[None](
     private=True,
 )
 
-MONTH: Final = Endpoint("GET", f"{_DISAGGREGATION}/month", codec.DISAGGREGATION, "Disaggregation, Month")
-MONTH_WEEKS: Final = Endpoint(
-    "GET", f"{_DISAGGREGATION}/month/weeks", codec.MONTH_BY_WEEKS, "Disaggregation, Month by Weeks"
+MONTH: Final = Endpoint(
+    "GET", f"{_DISAGGREGATION}/month", codec.DISAGGREGATION, "Disaggregation, Month", period=Month
 )
-WEEK: Final = Endpoint("GET", f"{_DISAGGREGATION}/week", codec.DISAGGREGATION, "Disaggregation, Week")
+MONTH_WEEKS: Final = Endpoint(
+    "GET",
+    f"{_DISAGGREGATION}/month/weeks",
+    codec.MONTH_BY_WEEKS,
+    "Disaggregation, Month by Weeks",
+    period=Month,
+)
+WEEK: Final = Endpoint(
+    "GET", f"{_DISAGGREGATION}/week", codec.DISAGGREGATION, "Disaggregation, Week", period=Week
+)
 MONTH_CYCLES: Final = Endpoint(
     "GET",
     f"{_DISAGGREGATION}/cycles/monthly",
     codec.CYCLES,
     "Disaggregation, Appliance Cycles - Month",
+    period=Month,
 )
 WEEK_CYCLES: Final = Endpoint(
-    "GET", f"{_DISAGGREGATION}/cycles/weekly", codec.CYCLES, "Disaggregation, Appliance Cycles - Week"
+    "GET",
+    f"{_DISAGGREGATION}/cycles/weekly",
+    codec.CYCLES,
+    "Disaggregation, Appliance Cycles - Week",
+    period=Week,
 )
-MONTH_REPORT: Final = Endpoint("GET", f"{_REPORTS}/monthly", codec.MONTH_REPORT, "Reports, Monthly")
-WEEK_REPORT: Final = Endpoint("GET", f"{_REPORTS}/weekly", codec.WEEK_REPORT, "Reports, Weekly")
+MONTH_REPORT: Final = Endpoint(
+    "GET", f"{_REPORTS}/monthly", codec.MONTH_REPORT, "Reports, Monthly", period=Month
+)
+WEEK_REPORT: Final = Endpoint("GET", f"{_REPORTS}/weekly", codec.WEEK_REPORT, "Reports, Weekly", period=Week)
 
 BY_DATASET: Final[Mapping[Dataset, Endpoint[Record]]] = MappingProxyType(
     {

@@ -61,7 +61,7 @@ class HttpResponse:
     def is_html(self) -> bool:
         """Whether a page answered instead of the API: a proxy, a login wall, a wrong base URL."""
         content_type = self.headers.get("Content-Type", "").lower()
-        return "html" in content_type or self.body.lstrip()[:1] == b"<"
+        return "html" in content_type or self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
 class Refused(Enum):

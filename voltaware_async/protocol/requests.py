@@ -89,7 +89,9 @@ def about_a_device(endpoint: Endpoint[R], device_id: DeviceId, body: bytes | Non
 
 
 def for_a_period(endpoint: Endpoint[R], device_id: DeviceId, period: Period) -> HttpRequest[R]:
-    """Ask for one device's result for a month or a week."""
+    """Ask for one device's result for a period; TypeError for one of the wrong kind, ValueError as above."""
+    if type(period) is not endpoint.period:
+        raise TypeError(f"{endpoint.path} is asked for a {_kind_of(endpoint)}, not for {period!r}")
     return HttpRequest(endpoint, f"{_target(endpoint.path, device_id)}?{_query(period)}", device_id)
 
 
@@ -126,6 +128,10 @@ def _quoted(device_id: str) -> str:
         return quote(device_id, safe="")
     except UnicodeEncodeError:
         raise DeviceIdError(f"a device id is valid Unicode text; got {device_id[:40]!r}") from None
+
+
+def _kind_of(endpoint: Endpoint[R]) -> str:
+    return endpoint.period.__name__ if endpoint.period else "device alone"
 
 
 @lru_cache(maxsize=64)

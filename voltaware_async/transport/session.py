@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 from aiohttp import http_exceptions
+from aiohttp.helpers import netrc_from_env
 from attrs import evolve
 from yarl import URL
 
@@ -24,6 +25,10 @@ from voltaware_async.protocol.retry import Failure, Resend
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
     from contextlib import AbstractAsyncContextManager
+
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
     from voltaware_async.protocol.requests import HttpRequest
     from voltaware_async.protocol.secret import Secret
@@ -56,7 +61,7 @@ class HttpSession:
         self._common_headers = {} if lent is None else _HEADERS
         self._is_closed = False
         if lent is not None:
-            _check_lent(lent)
+            _check_lent(lent, base.hostname or "")
 
     @property
     def is_open(self) -> bool:
@@ -122,11 +127,20 @@ def _timeout(within_s: float) -> aiohttp.ClientTimeout:
     return _TIMEOUT if within_s >= _ATTEMPT_S else evolve(_TIMEOUT, total=max(within_s, 0.001))
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Keep no connection on which the server spoke unasked: its words would be taken for the next reply."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is not None and not kept.protocol.should_close:
+                return kept
+            kept.close()
+        return None
+
+
 def _own_session() -> aiohttp.ClientSession:
     # Idle connections go before a typical server drops them; the callers' slots bound their number.
-    connector = aiohttp.TCPConnector(
-        limit=0, ttl_dns_cache=300, keepalive_timeout=15, happy_eyeballs_delay=0.25
-    )
+    connector = _Connector(limit=0, ttl_dns_cache=300, keepalive_timeout=15, happy_eyeballs_delay=0.25)
     # trust_env costs two thread hops per request, and a netrc entry would break every call.
     session = aiohttp.ClientSession(
         connector=connector,
@@ -141,9 +155,15 @@ def _own_session() -> aiohttp.ClientSession:
     return session
 
 
-def _check_lent(session: aiohttp.ClientSession) -> None:
+def _check_lent(session: aiohttp.ClientSession, host: str) -> None:
     if session.auth is not None or "Authorization" in session.headers:
         raise ConfigurationError("the lent session authorises itself, which collides with the token")
+    netrc = netrc_from_env() if session.trust_env else None
+    if netrc is not None and netrc.authenticators(host) is not None:
+        raise ConfigurationError(
+            f"the lent session takes a password for {host} from a netrc file, which collides with the token: "
+            "lend one with trust_env off"
+        )
     if not session.auto_decompress:
         raise ConfigurationError("the lent session has auto_decompress off: lend one with it on")
 
