@@ -117,8 +117,8 @@ def main() -> None:
     print_table(head, [run.row for run in measured])
     worst = max(run.worst_second / run.cap for run in measured)
     least = min(run.share for run in measured)
-    print_bar("worst sliding second", f"{worst:.1%} of the cap", "<= 100 %", is_met=worst <= 1)
-    print_bar("least sustained rate", f"{least:.1%} of the cap", ">= 97 %", is_met=least >= LEAST_SHARE)
+    print_bar("worst sliding second", f"{worst:.2%} of the cap", "<= 100 %", is_met=worst <= 1)
+    print_bar("least sustained rate", f"{least:.2%} of the cap", ">= 97 %", is_met=least >= LEAST_SHARE)
 
 
 def _settings() -> argparse.Namespace:

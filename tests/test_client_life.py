@@ -6,7 +6,8 @@ import asyncio
 import copy
 import gc
 import pickle
-import threading
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,52 +63,74 @@ EVERY_USE: dict[str, Callable[[VoltawareClient], Awaitable[object]]] = {
 def test_on_a_second_loop_every_use_says_what_to_do(use: str) -> None:
     """aiohttp alone would say "Event loop is closed"."""
 
-    async def first() -> VoltawareClient:
-        async with ByteServer([TOKEN, GOOD]) as server:
-            client = VoltawareClient("id", "s", base_url=server.base_url)
-            await month(client)
-            await client.aclose()
-            client._is_closed = False
-        return client
+    client = VoltawareClient("id", "s", base_url="http://127.0.0.1:9")
 
-    client = asyncio.run(first())
-    with pytest.raises(ClientLoopError, match="inside the function that asyncio.run"):
-        asyncio.run(_awaited(EVERY_USE[use](client)) if use != "a call" else month(client))
-    client._is_closed = True
+    async def used() -> None:
+        await EVERY_USE[use](client)
 
-
-async def _awaited(use: Awaitable[object]) -> object:
-    return await use
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        one.run(EVERY_USE["async with"](client))
+        with pytest.raises(ClientLoopError, match=r"inside the function that asyncio\.run"):
+            other.run(used())
+        one.run(client.aclose())
 
 
 @pytest.mark.anyio
 async def test_in_another_thread_it_says_what_to_do() -> None:
     errors: list[BaseException] = []
 
-    async with ByteServer([TOKEN, GOOD]) as server:
-        async with VoltawareClient("id", "s", base_url=server.base_url) as client:
-            await month(client)
+    async with (
+        ByteServer([TOKEN, GOOD]) as server,
+        VoltawareClient("id", "s", base_url=server.base_url) as client,
+    ):
+        await month(client)
 
-            def elsewhere() -> None:
-                try:
-                    asyncio.run(month(client))
-                except ClientLoopError as error:
-                    errors.append(error)
+        def elsewhere() -> None:
+            try:
+                asyncio.run(month(client))
+            except ClientLoopError as error:
+                errors.append(error)
 
-            thread = threading.Thread(target=elsewhere)
-            thread.start()
-            await asyncio.to_thread(thread.join)
-            assert await month(client)
+        await asyncio.to_thread(elsewhere)
+        assert await month(client)
 
     assert len(errors) == 1
     assert "another event loop or thread" in str(errors[0])
 
 
+FORKING = """
+import asyncio, os
+from voltaware_async import ClientLoopError, VoltawareClient
+
+async def main():
+    client = VoltawareClient("id", "s", base_url="http://127.0.0.1:9")
+    async with client:
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(client.connect())
+            except ClientLoopError:
+                os._exit(7)
+            os._exit(1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+asyncio.run(main())
+"""
+
+
+def test_in_a_forked_process_it_says_what_to_do() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "7", done.stderr
+
+
 def test_two_loops_may_have_a_client_each() -> None:
     async def once() -> object:
-        async with ByteServer([TOKEN, GOOD]) as server:
-            async with VoltawareClient("id", "s", base_url=server.base_url) as client:
-                return await month(client)
+        async with (
+            ByteServer([TOKEN, GOOD]) as server,
+            VoltawareClient("id", "s", base_url=server.base_url) as client,
+        ):
+            return await month(client)
 
     assert asyncio.run(once()) == asyncio.run(once())
 
@@ -147,13 +170,17 @@ async def test_an_error_in_its_block_closes_it_and_goes_on() -> None:
     async with ByteServer([TOKEN, GOOD]) as server:
         client = VoltawareClient("id", "s", base_url=server.base_url)
         with pytest.raises(ZeroDivisionError):
-            async with client:
-                await month(client)
-                raise ZeroDivisionError
+            await _failing_after_a_call(client)
 
         assert not client._http.is_open
         with pytest.raises(ClientClosedError):
             await month(client)
+
+
+async def _failing_after_a_call(client: VoltawareClient) -> None:
+    async with client:
+        await month(client)
+        raise ZeroDivisionError
 
 
 @pytest.mark.anyio

@@ -59,6 +59,8 @@ class MetadataCalls:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
 
+    # A body is never a local variable: error reporters print those, and it is a household's.
+
     async def get_property(self, device_id: DeviceId) -> Property | None:
         """Return what was set of the property, or None.
 
@@ -74,8 +76,9 @@ class MetadataCalls:
         Source: Metadata, Property, Set up property details.
         """
         update = details.to_update() if isinstance(details, Property) else details
-        body = codec.encode_property_update(update)
-        await self._fetch(about_a_device(endpoints.SET_PROPERTY, device_id, body))
+        await self._fetch(
+            about_a_device(endpoints.SET_PROPERTY, device_id, codec.encode_property_update(update))
+        )
 
     async def get_appliances(self, device_id: DeviceId) -> Appliances | None:
         """Return the appliances that were set, or None.
@@ -89,8 +92,9 @@ class MetadataCalls:
 
         Source: Metadata, Appliances, Set up property appliances.
         """
-        body = codec.APPLIANCES.encode(appliances)
-        await self._fetch(about_a_device(endpoints.SET_APPLIANCES, device_id, body))
+        await self._fetch(
+            about_a_device(endpoints.SET_APPLIANCES, device_id, codec.APPLIANCES.encode(appliances))
+        )
 
     async def get_geolocation(self, device_id: DeviceId) -> Geolocation | None:
         """Return the location that was set, or None.
@@ -104,8 +108,9 @@ class MetadataCalls:
 
         Source: Metadata, Meter geolocation, Set up geolocation.
         """
-        body = codec.GEOLOCATION.encode(geolocation)
-        await self._fetch(about_a_device(endpoints.SET_GEOLOCATION, device_id, body))
+        await self._fetch(
+            about_a_device(endpoints.SET_GEOLOCATION, device_id, codec.GEOLOCATION.encode(geolocation))
+        )
 
 
 class DisaggregationCalls:

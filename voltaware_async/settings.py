@@ -30,15 +30,24 @@ def credentials(
     Raises ConfigurationError for one that is missing, cannot be read or is not accepted.
     """
     return Credentials(
-        base_url=checked_base_url(base_url or environ.get("VOLTAWARE_BASE_URL") or DEFAULT_BASE_URL),
+        base_url=checked_base_url(
+            _given("base_url", base_url) or environ.get("VOLTAWARE_BASE_URL") or DEFAULT_BASE_URL
+        ),
         client_id=_text("client_id", client_id, environ),
         client_secret=Secret(_text("client_secret", client_secret, environ)),
     )
 
 
+def _given(name: str, argument: object) -> str | None:
+    """Return an argument that is a text; the wrappers of other libraries hide theirs."""
+    if argument is None or isinstance(argument, str):
+        return argument
+    raise ConfigurationError(f"{name} must be a text, not {type(argument).__name__}")
+
+
 def _text(name: str, argument: str | None, environ: Mapping[str, str]) -> str:
     variable = f"VOLTAWARE_{name.upper()}"
-    text = argument or environ.get(variable) or _from_file(variable, environ) or ""
+    text = _given(name, argument) or environ.get(variable) or _from_file(variable, environ) or ""
     text = text.strip()
     if not text:
         raise ConfigurationError(f"no {name}: pass it, or set {variable} or {variable}_FILE")

@@ -216,6 +216,8 @@ GARBLED = {
     ),
     "not gzip": reply(b"not gzip", "200 OK", "Content-Encoding: gzip"),
     "not deflate": reply(b"not deflate", "200 OK", "Content-Encoding: deflate"),
+    "not brotli": reply(b"not brotli", "200 OK", "Content-Encoding: br"),
+    "not zstandard": reply(b"not zstandard", "200 OK", "Content-Encoding: zstd"),
     "chunks of not gzip": saying(
         head("Transfer-Encoding: chunked", "Content-Encoding: gzip") + b"2\r\n{}\r\n0\r\n\r\n"
     ),
@@ -392,8 +394,10 @@ async def test_a_reply_over_the_limit_is_not_read_and_not_asked_for_again(script
 
 
 def bomb(wbits: int) -> bytes:
+    """Pack one MiB of blanks so that it can be repeated; the checksum at the end is never reached."""
     packer = zlib.compressobj(9, wbits=wbits)
-    return b"".join(packer.compress(b" " * 2**20) for _ in range(200)) + packer.flush()
+    head = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + 200 * (packer.compress(b" " * 2**20) + packer.flush(zlib.Z_FULL_FLUSH))
 
 
 @pytest.mark.parametrize(("encoding", "wbits"), [("gzip", 31), ("deflate", 15)])

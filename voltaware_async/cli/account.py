@@ -33,6 +33,10 @@ def _lines(summary: Summary, target: str) -> list[str]:
         f"{summary.requests} requests in {took} ({summary.rate_per_s:.1f}/s): {summary.retries} retries, "
         f"{summary.throttled} throttled, {summary.token_calls} token calls"
     )
+    if not summary.planned:
+        cells = f"nothing to ask: {summary.skipped} cells had landed before"
+    if not summary.planned and not summary.skipped:
+        cells = "nothing to ask: the API lists no devices"
     lines = [cells, requests]
     if summary.failed:
         lines.append(f"why cells failed:  voltaware status --failed --store {target}")

@@ -25,7 +25,8 @@ _CELLS_IN_A_ROW: Final = 50
 class OutageGuard:
     """Fetch cells, and raise OutageError once so many in a row could not reach the API.
 
-    A cell that fails while others are answered is at fault itself, and fails at once.
+    A cell that is not reached is tried again after a while. One that fails again, while others were answered
+    meanwhile, is at fault itself; one that fails like all others waits for longer.
     """
 
     def __init__(self, fetch: Callable[[Cell], Awaitable[Outcome]], *, concurrency: int) -> None:
@@ -36,25 +37,24 @@ class OutageGuard:
 
     async def fetch(self, cell: Cell) -> Outcome:
         """Fetch one cell, waiting out an outage of a few seconds."""
-        answers = self._answers
         outcome = await self._fetch(cell)
         if _is_unreached(outcome):
-            return await self._fetch_again(cell, outcome, answers)
+            return await self._fetch_again(cell, outcome)
         self._answered()
         return outcome
 
-    async def _fetch_again(self, cell: Cell, failed: Failed, answers: int) -> Outcome:
+    async def _fetch_again(self, cell: Cell, failed: Failed) -> Outcome:
         for hold_s in _HOLDS_S:
-            if self._answers > answers:
-                break
-            await asyncio.sleep(hold_s)
             answers = self._answers
+            await asyncio.sleep(hold_s)
             outcome = await self._fetch(cell)
             outcome = evolve(outcome, attempts=failed.attempts + outcome.attempts)
             if not _is_unreached(outcome):
                 self._answered()
                 return outcome
             failed = outcome
+            if self._answers > answers:
+                break
         return self._given_up(failed)
 
     def _answered(self) -> None:

@@ -17,8 +17,8 @@ __all__ = ["GivenOut", "Known"]
 
 _Partition: TypeAlias = "tuple[str, date]"
 
-# About 15 MB. A pull has far fewer cells under way; a caller that only lists the outstanding has them all.
-_LIMIT: Final = 100_000
+# About 3 MB. A pull has far fewer cells under way; a caller that only lists the outstanding has them all.
+_LIMIT: Final = 20_000
 
 
 class Known(IntEnum):
