@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -30,8 +30,10 @@ class Dataset(StrEnum):
     @property
     def period_type(self) -> type[Month | Week]:
         """The kind of period that it is asked for."""
-        return Week if self in {Dataset.WEEK, Dataset.WEEK_CYCLES, Dataset.WEEK_REPORT} else Month
+        return Week if self in _OF_WEEKS else Month
 
+
+_OF_WEEKS: Final = frozenset({Dataset.WEEK, Dataset.WEEK_CYCLES, Dataset.WEEK_REPORT})
 
 Record: TypeAlias = Disaggregation | MonthByWeeks | tuple[ApplianceCycles, ...] | Report
 

@@ -163,13 +163,14 @@ async def test_a_device_that_the_api_lists_twice_is_asked_once(store: Store) -> 
 
 @pytest.mark.parametrize("first", [1, 2, 3, 4])
 async def test_no_cell_of_a_batch_that_could_not_be_written_counts_as_landed(
-    store: Store, small_batches: int, first: int
+    store: Store, small_batches: int, first: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched, broken = Watched(), Broken(store, commit=first)
 
     with pytest.raises(StoreError, match="commit no longer works"):
         await fleet_of(35).land(broken, [Dataset.MONTH], [JULY], watcher=watched)
 
+    assert not caplog.records, "a broken store is not tried again"
     assert len(broken.committed) == first - 1
     assert all(size >= small_batches for size in broken.committed)
     assert watched.summary.landed == len(ledger_of(store)) == sum(broken.committed) < 35
@@ -343,6 +344,7 @@ async def test_a_store_that_hangs_stops_the_asking_after_two_batches(
 
     assert 2 * small_batches <= asked_while_it_hung <= 2 * small_batches + 4
     assert sum(held.committed) == asked == 500
+    assert min(held.committed[:-1]) >= small_batches, "workers that waited write no crumbs"
 
 
 async def test_the_store_is_called_by_one_thread_at_a_time_however_many_workers_there_are(

@@ -238,6 +238,20 @@ async def test_an_error_that_many_workers_meet_at_once_is_raised_once_and_by_its
         await anext(pull(plan_of(1000), always, concurrency=16))
 
 
+async def test_an_error_does_not_wait_for_the_requests_that_are_still_under_way(nothing_stays: Api) -> None:
+    nothing_stays.answers = 0
+
+    async def refused_while_the_others_wait(cell: Cell) -> Outcome:
+        if cell.device_id == "00007":
+            raise OutageError("silence")
+        return await nothing_stays.fetch(cell)
+
+    with anyio.fail_after(5), pytest.raises(OutageError, match="silence"):
+        await anext(pull(plan_of(1000), refused_while_the_others_wait, concurrency=8))
+
+    assert nothing_stays.asked == 7
+
+
 PROGRAM = """
 import asyncio
 from voltaware_async import Dataset, Month, VoltawareClient

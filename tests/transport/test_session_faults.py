@@ -83,6 +83,7 @@ async def ended(
     """Make one call of a server that follows the scripts, and see that it leaves nothing behind."""
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
+    handler = loop.get_exception_handler()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     before = open_descriptors()
     tasks = asyncio.all_tasks()
@@ -106,7 +107,7 @@ async def ended(
     assert open_descriptors() <= before
     # Streams of Python 3.11 complain of every handler that is cancelled: those are the server's own.
     assert not [it for it in complaints if "StreamReaderProtocol" not in str(it.get("message"))]
-    loop.set_exception_handler(None)
+    loop.set_exception_handler(handler)
     return End(error, server.requests[1:], server.connections)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
 from voltaware_async.cells import Cell
@@ -163,6 +164,8 @@ class Landing:
     async def _commit_if_due(self) -> None:
         """Write the batch, unless it was written while we waited for the one before."""
         async with self._writing:
+            # Where the one before could not be written, all workers are to end, and may not know it yet.
+            await checkpoint_if_cancelled()
             if self._batch.is_due(_now()):
                 await self._commit()
 
