@@ -50,7 +50,9 @@ def _text(name: str, argument: str | None, environ: Mapping[str, str]) -> str:
     text = _given(name, argument) or environ.get(variable) or _from_file(variable, environ) or ""
     text = text.strip()
     if not text:
-        raise ConfigurationError(f"no {name}: pass it, or set {variable} or {variable}_FILE")
+        raise ConfigurationError(
+            f"no {name}: pass it, or set {variable} or {variable}_FILE, or name it in a profile of the command"
+        )
     if not text.isprintable():
         raise ConfigurationError(
             f"{name} holds characters that cannot be part of it: check how it was copied"

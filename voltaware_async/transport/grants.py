@@ -35,8 +35,8 @@ logger: Final = logging.getLogger("voltaware_async")
 _DEADLINE_S: Final = 45.0
 _STORE_S: Final = 5.0
 _REFUSED: Final = (
-    "Voltaware refused the client id or secret: check VOLTAWARE_CLIENT_ID and VOLTAWARE_CLIENT_SECRET, "
-    "or the arguments of VoltawareClient"
+    "Voltaware refused the client id or secret: check what was passed, or VOLTAWARE_CLIENT_ID and "
+    "VOLTAWARE_CLIENT_SECRET, or the profile"
 )
 
 
