@@ -51,7 +51,7 @@ def _text(name: str, argument: str | None, environ: Mapping[str, str]) -> str:
     text = text.strip()
     if not text:
         raise ConfigurationError(
-            f"no {name}: pass it, or set {variable} or {variable}_FILE, or name it in a profile of the command"
+            f"no {name}: pass it, or set {variable} or {variable}_FILE, or put it in a profile"
         )
     if not text.isprintable():
         raise ConfigurationError(
