@@ -28,8 +28,8 @@ class BreakingOnceOthersWait(Wrapped):
     def __init__(self, store: Store, batch_cells: int) -> None:
         super().__init__(store)
         self._batch_cells = batch_cells
-        self._next_is_full_at = 0
-        self._next_is_full = threading.Event()
+        self._done = 0
+        self._progressed = threading.Condition()
         self.tried = 0
 
     def commit(self, batch: Batch) -> None:
@@ -37,13 +37,15 @@ class BreakingOnceOthersWait(Wrapped):
         if self.tried != 2:
             super().commit(batch)
             return
-        self._next_is_full_at = sum(self.committed) + len(batch) + self._batch_cells
-        assert self._next_is_full.wait(PATIENCE_S), "the next batch never became full"
+        next_is_full_at = sum(self.committed) + len(batch) + self._batch_cells
+        with self._progressed:
+            assert self._progressed.wait_for(lambda: self._done >= next_is_full_at, PATIENCE_S)
         raise StoreError("the disk is full")
 
     def look(self, progress: Progress) -> None:
-        if self.tried >= 2 and progress.done >= self._next_is_full_at:
-            self._next_is_full.set()
+        with self._progressed:
+            self._done = progress.done
+            self._progressed.notify()
 
 
 async def test_nothing_more_is_written_once_a_batch_could_not_be(

@@ -60,7 +60,7 @@ def _hold_standard_streams() -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where it is installed: half the CPU per request."""
+    """Return uvloop's, where it is installed: a faster loop."""
     try:
         import uvloop  # noqa: PLC0415  the extra `speed`
     except ModuleNotFoundError:
