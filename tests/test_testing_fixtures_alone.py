@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from textwrap import dedent
@@ -23,7 +24,10 @@ def run(folder: Path, theirs: str, *options: str) -> subprocess.CompletedProcess
     (folder / "test_theirs.py").write_text(MARKED + theirs)
     without = ("-p", "no:cacheprovider", "-p", "no:randomly")
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *without, *options, "."]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=50)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=50
+    )
 
 
 def test_the_example_of_the_docstring_passes_as_it_stands(tmp_path: Path) -> None:
