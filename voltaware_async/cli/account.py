@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voltaware_async.cli.talk import say
+
 if TYPE_CHECKING:
     from voltaware_async.fleet.summary import Summary
 
@@ -16,10 +18,10 @@ __all__ = ["print_account"]
 def print_account(summary: Summary, target: str, *, as_json: bool) -> None:
     """Say how every planned cell ended, and what to do about those that did not end well."""
     if as_json:
-        click.echo(json.dumps(summary.as_dict()))
+        say(json.dumps(summary.as_dict()))
         return
     for line in _lines(summary, target):
-        click.echo(line, err=True)
+        click.echo(line)
 
 
 def _lines(summary: Summary, target: str) -> list[str]:

@@ -7,10 +7,10 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import click
 from rich.console import Console
 
 from voltaware_async.cli.exits import Exit
+from voltaware_async.cli.talk import say
 from voltaware_async.errors import VoltawareError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Interruptible:
             task_status.started()
             first = await anext(signals)
             self._code = _CODES[first]
-            click.echo(f"voltaware: {self._farewell}. Once more ends it at once.", err=True)
+            say(f"voltaware: {self._farewell}. Once more ends it at once.")
             self._stop.set()
             with anyio.move_on_after(_GRACE_S):
                 _end_at_once(await anext(signals))

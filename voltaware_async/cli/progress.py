@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from voltaware_async.cli.talk import say
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -81,7 +82,7 @@ class _Plain(_Silent):
         if now - self._printed < _PLAIN_EVERY_S:
             return
         self._printed = now
-        click.echo(f"voltaware: {progress.done}/{progress.planned} cells, {_counts(progress)}", err=True)
+        say(f"voltaware: {progress.done}/{progress.planned} cells, {_counts(progress)}")
 
 
 class _Live(_Silent):

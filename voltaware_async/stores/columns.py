@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute
 from attrs import define, field
 
 from voltaware_async.stores.tables import CONSUMPTION, CYCLES, KEY, LEDGER, TOTALS
