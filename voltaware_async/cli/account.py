@@ -18,10 +18,10 @@ __all__ = ["print_account"]
 def print_account(summary: Summary, target: str, *, as_json: bool) -> None:
     """Say how every planned cell ended, and what to do about those that did not end well."""
     if as_json:
-        say(json.dumps(summary.as_dict()))
+        click.echo(json.dumps(summary.as_dict()))
         return
     for line in _lines(summary, target):
-        click.echo(line)
+        say(line)
 
 
 def _lines(summary: Summary, target: str) -> list[str]:
