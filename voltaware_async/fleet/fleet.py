@@ -87,9 +87,9 @@ class Fleet:
         """Pull what the store's ledger does not have as landed, and land it.
 
         Costs one request per such cell, and one for `/sensors` where `devices` is None. Rows and ledger are
-        committed together, in batches; a run that is killed repeats at most one batch. Setting `stop` ends
-        the run early: what has arrived is landed, the rest is counted as unasked. `watcher` follows the
-        run; `command` names it in the table `runs`.
+        committed together, in batches; a killed run repeats at most 2,000 cells and what was in flight.
+        Setting `stop` ends the run early: what has arrived is landed, the rest is counted as unasked.
+        `watcher` follows the run; `command` names it in the table `runs`.
         """
         from voltaware_async.fleet.landing import Landing  # noqa: PLC0415  pyarrow is an extra
 
