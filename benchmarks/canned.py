@@ -1,10 +1,11 @@
 """A server that answers from memory, in a process of its own: its CPU does not count as the client's.
 
-    python benchmarks/canned.py [--devices 1000] [--latency-ms 0] [--record]
+    python benchmarks/canned.py [--devices 1000] [--latency-ms 0]
 
-It prints its base URL. `/auth/token` grants, `/sensors` lists the devices with leading zeros as the
-documentation does, and every result is the documentation's example, whatever the device and period.
-With `--record`, `/arrivals` tells when each request before it came.
+It prints `ready` and its base URL. `/auth/token` grants, `/sensors` lists the devices with leading zeros as
+the documentation does, and every result is the documentation's example, whatever the device and period.
+`/arrivals` tells what came since it was last asked: how many requests, the most in any sliding second, and
+the sustained rate.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ import os
 import re
 import subprocess
 import sys
-import time
-from array import array
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
+import orjson
+from arrivals import Arrivals, Seen
 from loops import LOOPS
 
 from voltaware_async.protocol.endpoints import BY_DATASET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from voltaware_async.cells import Dataset
 
@@ -39,7 +40,7 @@ _SAMPLES: Final = Path(__file__).parents[1] / "tests" / "samples"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _DEVICE: Final = re.compile(rb"(?<=/sensors/)[^/?]+")
 _BODY_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_Arrivals: TypeAlias = "array[float]"
+_READY: Final = "ready "
 
 
 def documented(dataset: Dataset) -> bytes:
@@ -63,25 +64,26 @@ class CannedServer:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
 
-    def arrivals(self) -> Sequence[float]:
-        """Return when each request came since the last such question, in seconds of the server's clock."""
+    def arrivals(self) -> Seen:
+        """Return what came since the last such question."""
         connection = HTTPConnection(self.base_url.removeprefix("http://"), timeout=10)
         try:
             connection.request("GET", "/arrivals")
-            return array("d", connection.getresponse().read())
+            return Seen(**orjson.loads(connection.getresponse().read()))
         finally:
             connection.close()
 
 
 @contextmanager
-def canned_server(devices: int, *, latency_ms: float = 0, record: bool = False) -> Iterator[CannedServer]:
+def canned_server(devices: int, *, latency_ms: float = 0) -> Iterator[CannedServer]:
     """Run a server while the block runs."""
     command = [sys.executable, __file__, f"--devices={devices}", f"--latency-ms={latency_ms}"]
-    with subprocess.Popen([*command, *["--record"] * record], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            if process.stdout is None or not (base_url := process.stdout.readline().strip()):
+            told = process.stdout.readline() if process.stdout is not None else ""
+            if not told.startswith(_READY):
                 raise RuntimeError("the canned server did not start")
-            yield CannedServer(base_url)
+            yield CannedServer(told.removeprefix(_READY).strip())
         finally:
             process.terminate()
 
@@ -111,7 +113,7 @@ def _reply(status: bytes, body: bytes) -> bytes:
 class _Connection(asyncio.Protocol):
     """Answer the requests of one connection."""
 
-    def __init__(self, replies: _Replies, arrivals: _Arrivals | None, latency_s: float) -> None:
+    def __init__(self, replies: _Replies, arrivals: Arrivals, latency_s: float) -> None:
         self._replies = replies
         self._arrivals = arrivals
         self._latency_s = latency_s
@@ -135,31 +137,24 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, target: bytes) -> None:
         if target == b"/arrivals":
-            self._transport.write(_reply(b"200 OK", self._told_arrivals()))
+            self._transport.write(_reply(b"200 OK", orjson.dumps(self._arrivals.told())))
             return
-        if self._arrivals is not None:
-            self._arrivals.append(time.monotonic())
+        self._arrivals.add()
         if self._latency_s:
             loop = asyncio.get_running_loop()
             loop.call_later(self._latency_s, self._transport.write, self._replies.to(target))
         else:
             self._transport.write(self._replies.to(target))
 
-    def _told_arrivals(self) -> bytes:
-        if self._arrivals is None:
-            return b""
-        told = self._arrivals.tobytes()
-        del self._arrivals[:]
-        return told
 
-
-async def _serve(devices: int, latency_s: float, *, record: bool) -> None:
+async def _serve(devices: int, latency_s: float) -> None:
     replies = _Replies(devices)
-    arrivals = array("d") if record else None
+    arrivals = Arrivals()
     server = await asyncio.get_running_loop().create_server(
         lambda: _Connection(replies, arrivals, latency_s), _HOST, 0, backlog=1024
     )
-    print(f"http://{_HOST}:{server.sockets[0].getsockname()[1]}", flush=True)
+    arrivals.watch()
+    print(f"{_READY}http://{_HOST}:{server.sockets[0].getsockname()[1]}", flush=True)
     gc.freeze()
     _leave_with(os.getppid())
     await server.serve_forever()
@@ -179,10 +174,9 @@ def main() -> None:
     )
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--latency-ms", type=float, default=0, help="the least time before an answer")
-    parser.add_argument("--record", action="store_true", help="remember when requests come")
     settings = parser.parse_args()
     with asyncio.Runner(loop_factory=list(LOOPS.values())[-1]) as runner:
-        runner.run(_serve(settings.devices, settings.latency_ms / 1000, record=settings.record))
+        runner.run(_serve(settings.devices, settings.latency_ms / 1000))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,10 @@ class VoltawareClient:
 
     `rate` is the most requests in any second, None for no limit: one client's, so that two clients or two
     processes send twice as many. `concurrency` is the most requests under way at once. `deadline` bounds
-    a call in seconds, retries included, from its first request on. `session` lends an aiohttp session,
-    which is never closed or changed. `reconnect_on_403` logs in anew when a device is not known, at most
+    a call in seconds, retries included, from its first request on, and the wait for a token before that.
+    `session` lends an aiohttp session, which is never closed or changed; what it does by itself it goes on
+    doing: it keeps the cookies that its jar accepts, and sends a GET or PUT twice, uncounted, where a kept
+    connection turns out to be closed. `reconnect_on_403` logs in anew when a device is not known, at most
     once a minute.
 
     Construction sends nothing and needs no event loop. A client belongs to the loop it is first used on,

@@ -175,6 +175,13 @@ def test_a_policy_that_makes_no_sense_is_refused(setting: dict[str, float]) -> N
         RetryPolicy(**setting)
 
 
+def test_a_policy_has_the_promised_bounds_unless_told_otherwise() -> None:
+    """F52, F56."""
+    assert RetryPolicy() == RetryPolicy(
+        attempts=3, wait_initial=0.2, wait_max=10.0, retry_after_max=60.0, budget=100.0, budget_refill=0.1
+    )
+
+
 def test_a_policy_cannot_be_changed_under_way() -> None:
     with pytest.raises(FrozenInstanceError):
         RetryPolicy().attempts = 5

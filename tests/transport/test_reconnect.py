@@ -221,6 +221,21 @@ async def test_300_meters_that_are_new_at_once_cost_one_login(
     assert token_calls(sandbox) == (2, 0)
 
 
+async def test_a_403_that_arrives_after_the_login_that_it_needs_costs_no_other(
+    sandbox: Sandbox, client: VoltawareClient
+) -> None:
+    """The minute between two such logins is no reason to give it up: one that is newer is there."""
+    await client.connect()
+    first, second = sandbox.register_device(), sandbox.register_device()
+    sandbox.script("slow", device_id=second)
+    assert await asyncio.gather(
+        client.metadata.get_property(first), client.metadata.get_property(second)
+    ) == [None, None]
+    assert token_calls(sandbox) == (2, 0)
+    asked = [(it.device_id, it.status) for it in sandbox.requests if it.route == PROPERTY]
+    assert sorted(asked) == [(first, 403), (first, 404), (second, 403), (second, 404)]
+
+
 async def test_300_meters_that_stay_unknown_cost_one_login_and_two_requests_each(
     sandbox: Sandbox, client: VoltawareClient
 ) -> None:

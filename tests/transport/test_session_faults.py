@@ -415,10 +415,19 @@ async def test_a_bomb_of_200_mib_is_put_out_at_the_limit(encoding: str, wbits: i
     assert peak < 64 * 2**20
 
 
-async def test_a_reply_of_exactly_the_limit_is_read() -> None:
-    end = await ended(reply(BODY + b" " * (16 * 2**20 - len(BODY))))
+def in_one_chunk(body: bytes) -> Script:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return saying(head, f"{len(body):x}\r\n".encode(), body, b"\r\n0\r\n\r\n")
 
-    assert end.error is None
+
+@pytest.mark.parametrize("framed", [reply, in_one_chunk])
+@pytest.mark.parametrize(("over", "error"), [(0, None), (1, ResponseTooLargeError)])
+async def test_a_reply_of_exactly_the_limit_is_read_and_one_byte_more_is_not(
+    framed: Callable[[bytes], Script], over: int, error: type[Exception] | None
+) -> None:
+    end = await ended(framed(BODY.ljust(16 * 2**20 + over)))
+
+    assert end.error is None if error is None else isinstance(end.error, error)
 
 
 # Too slow.

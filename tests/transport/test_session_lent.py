@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from byte_server import ByteServer, reply, silent
+from byte_server import ByteServer, closing, reply, silent
 
 from voltaware_async import (
     ConfigurationError,
@@ -113,6 +113,34 @@ async def test_its_own_calls_go_on_after_ours() -> None:
 
     assert b"Authorization" not in server.requests[-1]
     assert server.connections == 1
+
+
+async def test_its_cookie_jar_works_as_its_owner_set_it() -> None:
+    """F67: aiohttp cannot be told otherwise for one request."""
+    baking = reply(BODY, "200 OK", "Set-Cookie: crumb=1; Path=/")
+    async with (
+        ByteServer([TOKEN, baking, GOOD]) as server,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as lent,
+        client_of(server, lent) as client,
+    ):
+        await client.disaggregation.month(DEVICE, JULY)
+        await client.disaggregation.month(DEVICE, JULY)
+        assert [cookie.key for cookie in lent.cookie_jar] == ["crumb"]
+
+    assert b"\r\nCookie: crumb=1\r\n" in server.requests[-1]
+
+
+async def test_it_sends_a_request_at_most_twice_where_a_kept_connection_was_closed() -> None:
+    """F24: the second time by aiohttp itself, which nothing of a lent session can forbid for one request."""
+    async with (
+        ByteServer([TOKEN, closing, GOOD]) as server,
+        aiohttp.ClientSession() as lent,
+        client_of(server, lent) as client,
+    ):
+        assert await client.disaggregation.month(DEVICE, JULY) is not None
+        sent = client._traffic.requests
+
+    assert (sent, len(server.requests)) == (2, 3)
 
 
 async def test_a_client_that_is_forgotten_with_a_lent_session_is_not_warned_of() -> None:

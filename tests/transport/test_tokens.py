@@ -294,6 +294,20 @@ async def test_a_success_forgives_what_was_refused_before(source: TokenSource, g
     assert len(grants.asked) == 5
 
 
+async def test_a_login_that_succeeds_ends_the_hold_after_a_refusal(
+    source: TokenSource, grants: PaperGrants
+) -> None:
+    grants.ends = [REFUSED]
+    with pytest.raises(CredentialsRefusedError):
+        await source.renewed()
+    await source.login()
+    token = source.peek()
+    assert token is not None
+    source.refuse(token)
+    assert await usable(source) is not token
+    assert grants.asked == ["first", "login", "renew"]
+
+
 async def test_a_token_that_was_not_to_be_had_is_asked_for_again_at_once(
     source: TokenSource, grants: PaperGrants
 ) -> None:
@@ -457,6 +471,17 @@ async def test_a_refused_token_is_not_given_out_again(source: TokenSource, grant
     assert source.peek() is None
     assert await usable(source) is not token
     assert grants.asked == ["first", "renew"]
+
+
+async def test_the_token_after_a_refused_one_is_renewed_ahead_of_time_as_any_other(
+    source: TokenSource, grants: PaperGrants
+) -> None:
+    source.refuse(await hold_a_token(source))
+    new = await usable(source)
+    await asyncio.sleep(LIFE_S - 900)
+    assert source.peek() is new
+    await settled()
+    assert grants.asked == ["first", "renew", "refresh"]
 
 
 async def test_a_refusal_that_arrives_after_the_renewal_counts_for_the_old_token_alone(

@@ -16,7 +16,7 @@ from voltaware_async.protocol.malformed import MISSING, Unfit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TokenGrant", "grant_object", "read_grant"]
+__all__ = ["TokenGrant", "grant_object", "is_token", "read_grant"]
 
 # The documentation's own name first, then that of RFC 6749.
 _LIFE_NAMES: Final = ("expires_in_secs", "expires_in")
@@ -62,9 +62,13 @@ def grant_object(grant: TokenGrant) -> dict[str, object]:
     return {name: value for name, value in words.items() if value is not None}
 
 
+def is_token(text: str) -> bool:
+    """Tell whether a text can be a token: printable ASCII, since it goes into a header."""
+    return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
 def _token(value: object, at: str) -> str:
-    """Read a token: printable ASCII, since it goes into a header."""
-    if type(value) is str and value and value.isascii() and value.isprintable() and " " not in value:
+    if type(value) is str and is_token(value):
         return value
     raise Unfit("a token of printable ASCII", value, at)
 

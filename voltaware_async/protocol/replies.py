@@ -177,14 +177,18 @@ def _a_page_answered(status: str) -> str:
 
 def _context(request: HttpRequest[R], response: HttpResponse) -> ErrorContext:
     excerpt = "" if request.endpoint.private else _excerpt(response.body)
-    found = (response.headers.get(name) for name in _REQUEST_ID_HEADERS)
-    request_id = next((value[:_EXCERPT_BYTES] for value in found if value), None)
+    found = (_printable(response.headers.get(name, "")) for name in _REQUEST_ID_HEADERS)
+    request_id = next((value for value in found if value), None)
     return evolve(request.context, status=response.status, request_id=request_id, excerpt=excerpt)
 
 
 def _excerpt(body: bytes) -> str:
-    """Return the beginning of a body in one printable line."""
-    return _UNPRINTABLE.sub(" ", body[:_EXCERPT_BYTES].decode(errors="replace")).strip()
+    return _printable(body[:_EXCERPT_BYTES].decode(errors="replace"))
+
+
+def _printable(text: str) -> str:
+    """Return the beginning of what the API said, in one printable line."""
+    return _UNPRINTABLE.sub(" ", text[:_EXCERPT_BYTES]).strip()
 
 
 def forbidden_message(*, after_reconnect: bool) -> str:

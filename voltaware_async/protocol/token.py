@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from voltaware_async.protocol.grants import is_token
 from voltaware_async.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -86,3 +87,8 @@ class StoredToken:
     access: Secret
     refresh: Secret | None
     expires_at: float | None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it can be sent: what was kept may have been spoilt since."""
+        return is_token(self.access.reveal()) and (self.refresh is None or is_token(self.refresh.reveal()))

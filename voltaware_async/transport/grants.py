@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -138,7 +139,7 @@ class Grants:
     ) -> Token:
         if isinstance(verdict, Failure):
             message = f"no token to be had: {verdict.error.message}"
-            raise AuthUnavailableError(message, verdict.error.context)
+            raise AuthUnavailableError(message, verdict.error.context, verdict.retry_after)
         if isinstance(verdict, Refused):
             raise CredentialsRefusedError(_REFUSED, request.context)
         if verdict.value is None:
@@ -156,9 +157,12 @@ class Grants:
             async with asyncio.timeout(_STORE_S):
                 stored = await store.load()
         except (OSError, ValueError) as error:
-            logger.warning("the token store could not be read, and a new token is made: %s", error)
+            logger.warning("the token store could not be read, and a new token is made: %s", _named(error))
             return None
         if stored is None or not self._is_ours(stored):
+            return None
+        if not stored.is_sound:
+            logger.warning("the token store holds what is no token, and a new one is made")
             return None
         self._logins += 1
         life = None if stored.expires_at is None else max(0.0, stored.expires_at - time.time())
@@ -179,7 +183,7 @@ class Grants:
                 await self._store.save(stored)
         except (OSError, ValueError) as error:
             logger.warning(
-                "the token store could not be written; this run has its token all the same: %s", error
+                "the token store could not be written; this run has its token all the same: %s", _named(error)
             )
 
 
@@ -192,6 +196,12 @@ def _may_login_instead(verdict: Verdict[TokenGrant]) -> bool:
     if isinstance(verdict, Failure):
         return verdict.resend is not Resend.SAFE
     return isinstance(verdict, Refused) or verdict.value is None
+
+
+def _named(error: Exception) -> str:
+    """Name the error of a token store without its own words, which may quote the token."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else type(error).__name__
 
 
 def _now() -> float:

@@ -65,6 +65,14 @@ class Pace:
         """Hold every request for that long from now; never shortens a longer pause."""
         self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
 
+    def held_until(self) -> float:
+        """Return when the pause ends, on the loop's clock; now, if there is none."""
+        return max(self._held_until, asyncio.get_running_loop().time())
+
+    def is_holding(self) -> bool:
+        """Tell whether a request waits for its turn, or would."""
+        return self._gate.locked() or self._held_until > asyncio.get_running_loop().time()
+
 
 class _Window:
     """Remember the last turns: as many as a second may hold."""

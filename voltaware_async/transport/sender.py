@@ -70,7 +70,7 @@ class Sender:
     """Send calls: slot -> token -> pace -> send -> read -> decide, again where that can help.
 
     A slot and a turn are taken per attempt and never held during a back-off. The deadline starts with the
-    first attempt; from then on it bounds everything.
+    first attempt; from then on it bounds everything. The wait for a first token has one of its own.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Sender:
         try:
             for _ in range(_TURNS_MAX):
                 if self._tokens.peek() is None:
-                    await self._tokens.renewed()
+                    await self._renewed_in_time(errand)
                 await self._pace.turn()
                 token = self._tokens.peek()
                 if token is not None:
@@ -151,6 +151,18 @@ class Sender:
             self._slots.release()
         message = "the API's tokens end before a request can be sent"
         return Failure(AuthUnavailableError(message, errand.request.context), Resend.NEVER)
+
+    async def _renewed_in_time(self, errand: _Errand[R]) -> None:
+        """Wait for a token no longer than the deadline, but for what we hold requests back ourselves."""
+        while True:
+            try:
+                async with asyncio.timeout_at(self._pace.held_until() + self._deadline_s):
+                    return await self._tokens.renewed()
+            except TimeoutError:
+                if not self._pace.is_holding():
+                    break
+        message = f"no token within {self._deadline_s:g} s"
+        raise DeadlineError(message, errand.request.context).after(errand.attempts)
 
     def _final(self, error: ApiError, errand: _Errand[R]) -> ApiError:
         """Return what the call ends with: silence up to its end is its deadline's doing."""
