@@ -17,6 +17,7 @@ from attrs import define, field
 from voltaware_async.cells import Cell
 from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError
 from voltaware_async.fleet.crew import Crew
+from voltaware_async.fleet.outlast import outlasted
 from voltaware_async.fleet.summary import Tally
 from voltaware_async.fleet.supply import Supply
 from voltaware_async.stores.batches import BatchBuilder
@@ -211,16 +212,10 @@ class Landing:
         """Call the store in its thread, and see the end of the call even when cancelled.
 
         A call that nobody waits for would go on while the store is closed, and what it lands be counted as
-        unasked. The shield holds off scopes, the loop holds off `Task.cancel` and `asyncio.timeout`.
+        unasked.
         """
         work = asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))
-        cancelled: asyncio.CancelledError | None = None
-        with CancelScope(shield=True):
-            while not work.done():
-                try:
-                    await asyncio.wait([work])
-                except asyncio.CancelledError as error:
-                    cancelled = error
+        cancelled = await outlasted(work)
         result = work.result()
         if cancelled is not None:
             raise cancelled

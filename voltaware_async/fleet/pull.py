@@ -9,6 +9,7 @@ import anyio
 from anyio import create_memory_object_stream
 
 from voltaware_async.fleet.crew import Crew
+from voltaware_async.fleet.outlast import outlasted
 from voltaware_async.fleet.supply import Supply
 
 if TYPE_CHECKING:
@@ -56,27 +57,13 @@ async def pull(
     finally:
         crew.cancel()
         try:
-            await _ended(crew)
+            # Workers that nobody waits for would go on asking.
+            cancelled = await outlasted(crew)
         finally:
             send.close()
             receive.close()
-
-
-async def _ended(crew: asyncio.Task[None]) -> None:
-    """Wait for the crew's end, also when cancelled: workers that nobody waits for would go on asking.
-
-    The shield holds off scopes; the loop holds off `Task.cancel`, which is also how asyncio closes a
-    generator that was left by a `break`.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not crew.done():
-            try:
-                await asyncio.wait([crew])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is not None:
-        raise cancelled
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _drained(receive: MemoryObjectReceiveStream[Outcome]) -> AsyncGenerator[Outcome]:
