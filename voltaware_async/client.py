@@ -86,7 +86,7 @@ class VoltawareClient:
             os.environ, base_url=base_url, client_id=client_id, client_secret=client_secret
         )
         self._base_url = credentials.base_url
-        self._traffic = Traffic()
+        self._traffic = Traffic(concurrency=concurrency)
         self._http = HttpSession(credentials.base_url, session)
         pace = Pace(rate)
         wire = Wire(self._http, pace, self._traffic, policy.retry_after_max)

@@ -54,7 +54,11 @@ class Summary:
 
 @frozen(kw_only=True)
 class Progress:
-    """Tell where a run stands; `done` counts the planned cells that have ended."""
+    """Tell where a run stands; `done` counts the planned cells that have ended.
+
+    `rate_per_s` is in requests per second over the last ten seconds; `concurrency` is how many requests may be
+    under way at once, now.
+    """
 
     planned: int
     skipped: int
@@ -65,6 +69,8 @@ class Progress:
     retries: int
     throttled: int
     elapsed_s: float
+    rate_per_s: float = 0.0
+    concurrency: int = 0
 
     @property
     def done(self) -> int:
