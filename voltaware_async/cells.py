@@ -1,4 +1,4 @@
-"""Cells: what one GET of a fleet pull fetches, and how it ended."""
+"""Cells: what one GET of a fleet pull fetches, and how it ended; and how the look-up of a device did."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from attrs import field, frozen
 
 from voltaware_async.errors import VoltawareError
 from voltaware_async.periods import Month, Period, Week
-from voltaware_async.records.devices import DeviceId
+from voltaware_async.records.devices import Device, DeviceId
 from voltaware_async.records.disaggregation import ApplianceCycles, Disaggregation, MonthByWeeks
 from voltaware_async.records.reports import Report
 
-__all__ = ["Absent", "Cell", "Dataset", "Failed", "Fetched", "Outcome", "Record"]
+__all__ = ["Absent", "Cell", "Dataset", "Failed", "Fetched", "Lookup", "Outcome", "Record", "Seen", "Unseen"]
 
 
 class Dataset(StrEnum):
@@ -85,3 +85,24 @@ class Failed:
 
 
 Outcome: TypeAlias = Fetched | Absent | Failed
+
+
+@frozen
+class Seen:
+    """End the look-up of a device with what the API says of it; None where it knows none of that id."""
+
+    device_id: DeviceId
+    device: Device | None
+    attempts: int = field(default=1, kw_only=True)
+
+
+@frozen
+class Unseen:
+    """End the look-up of a device with an error."""
+
+    device_id: DeviceId
+    error: VoltawareError
+    attempts: int = field(default=1, kw_only=True)
+
+
+Lookup: TypeAlias = Seen | Unseen

@@ -1,8 +1,8 @@
-"""Crew: the workers that fetch cells, and hand each outcome on."""
+"""Crew: the workers that fetch what a supply hands out, and hand each outcome on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from anyio import CancelScope, create_task_group
 
@@ -16,29 +16,38 @@ if TYPE_CHECKING:
     from voltaware_async.cells import Cell, Outcome
     from voltaware_async.fleet.supply import Supply
 
-__all__ = ["Crew", "Deliver", "FetchCell"]
+__all__ = ["Crew", "FetchCell"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 FetchCell: TypeAlias = "Callable[[Cell], Awaitable[Outcome]]"
-# Takes an outcome at once; returns what its worker must wait for before it goes on, if anything.
-Deliver: TypeAlias = "Callable[[Outcome], Awaitable[None] | None]"
 
 
-class Crew:
-    """Run the workers; the first error that one of them meets ends them all."""
+class Crew(Generic[T, R]):
+    """Run the workers; the first error that one of them meets ends them all.
 
-    def __init__(self, supply: Supply, fetch: FetchCell, deliver: Deliver) -> None:
+    `deliver` takes an outcome at once; it returns what its worker must wait for before it goes on, or None.
+    """
+
+    def __init__(
+        self,
+        supply: Supply[T],
+        fetch: Callable[[T], Awaitable[R]],
+        deliver: Callable[[R], Awaitable[None] | None],
+    ) -> None:
         self._supply = supply
         self._fetch = fetch
         self._deliver = deliver
         self._error: VoltawareError | None = None
 
-    async def run(self, concurrency: int, stop: anyio.Event | None = None) -> None:
-        """Work until the cells run out, `stop` is set, or a worker meets an error; then raise that.
+    async def run(self, concurrency: int, *stops: anyio.Event) -> None:
+        """Work until the supply runs out, one of `stops` is set, or a worker meets an error; then raise that.
 
         When it ends early, requests in flight are dropped.
         """
         async with create_task_group() as group:
-            if stop is not None:
+            for stop in stops:
                 group.start_soon(_cancel_when, stop, group.cancel_scope)
             async with create_task_group() as workers:
                 for _ in range(concurrency):
@@ -49,8 +58,8 @@ class Crew:
 
     async def _work(self, everybody: CancelScope) -> None:
         try:
-            while (cell := await self._supply.take()) is not None:
-                full = self._deliver(await self._fetch(cell))
+            while (item := await self._supply.take()) is not None:
+                full = self._deliver(await self._fetch(item))
                 if full is not None:
                     await full
         except VoltawareError as error:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
+
+from voltaware_async.cells import Dataset
+from voltaware_async.fleet.cut_off import CutOff
+from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, today, tonight
+from voltaware_async.fleet.job import Job
 from voltaware_async.fleet.outage import OutageGuard
-from voltaware_async.fleet.plan import cells, slices
+from voltaware_async.fleet.plan import Plan, Slice, cells, slices
 from voltaware_async.fleet.pull import pull
 from voltaware_async.fleet.supply import one_page
 from voltaware_async.protocol.requests import checked_device_id
+from voltaware_async.stores.agenda import Agenda
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from datetime import date
 
     import anyio
 
-    from voltaware_async.cells import Cell, Dataset, Outcome
+    from voltaware_async.cells import Cell, Outcome
     from voltaware_async.fleet.crew import FetchCell
-    from voltaware_async.fleet.landing import Watcher
+    from voltaware_async.fleet.landing import Landing, Watcher
     from voltaware_async.fleet.summary import Summary
+    from voltaware_async.fleet.survey import LookUp
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId
     from voltaware_async.stores.store import Store
@@ -33,6 +42,12 @@ class Fleet:
 
     One bad device never stops a run: it ends as Failed. Refused credentials (CredentialsRefusedError), an API
     that falls silent (OutageError), a broken store (StoreError) and cancellation do stop it.
+
+    What the methods that land share: rows and ledger are committed together, in batches; a killed run repeats
+    at most 1,000 cells and what was in flight. `max_duration` bounds a run in seconds, and setting `stop`
+    ends it early: what has arrived is landed, the rest is counted as unasked. What was never asked is asked
+    first, oldest period first. `watcher` follows the run; `command` names it in the table `runs`. `devices`
+    is None for all that `/sensors` lists, which costs a request.
     """
 
     def __init__(
@@ -41,9 +56,11 @@ class Fleet:
         list_devices: Callable[[], Awaitable[Sequence[DeviceId]]],
         traffic: Callable[[], Traffic],
         *,
+        look_up: LookUp,
         concurrency: int,
     ) -> None:
         self._fetch = fetch
+        self._look_up = look_up
         self._list_devices = list_devices
         self._traffic = traffic
         self._concurrency = concurrency
@@ -60,10 +77,9 @@ class Fleet:
     ) -> AsyncGenerator[Outcome]:
         """Yield the outcome of every device x dataset x period, in the order in which they end.
 
-        Costs one request per cell, and one for `/sensors` where `devices` is None (all devices). Holds a
-        bounded number of outcomes: a slow consumer slows the requests down. Leave it early with
-        `contextlib.aclosing`, or by cancelling. Raises ValueError for a dataset without a period of its
-        kind.
+        Costs one request per cell. Holds a bounded number of outcomes: a slow consumer slows the requests
+        down. Leave it early with `contextlib.aclosing`, or by cancelling. Raises ValueError for a dataset
+        without a period of its kind.
         """
         parts = slices(datasets, periods)
         pages = one_page(cells(parts, await self._distinct(devices)))
@@ -80,24 +96,132 @@ class Fleet:
         periods: Iterable[Period],
         devices: Iterable[DeviceId] | None = None,
         *,
+        max_duration: float | None = None,
         command: str = "land",
         watcher: Watcher | None = None,
         stop: anyio.Event | None = None,
     ) -> Summary:
         """Pull what the store's ledger does not have as landed, and land it.
 
-        Costs one request per such cell, and one for `/sensors` where `devices` is None. Rows and ledger are
-        committed together, in batches; a killed run repeats at most 2,000 cells and what was in flight.
-        Setting `stop` ends the run early: what has arrived is landed, the rest is counted as unasked.
-        `watcher` follows the run; `command` names it in the table `runs`.
+        Costs one request per such cell.
         """
+        landing = self._landing(store, watcher, max_duration)
+        job = await self._land_job(datasets, periods, devices, command)
+        return await self._run(landing, job, stop)
+
+    async def sync(
+        self,
+        store: Store,
+        devices: Iterable[DeviceId] | None = None,
+        *,
+        datasets: Iterable[Dataset] = tuple(Dataset),
+        as_of: date | None = None,
+        horizon_months: int = HORIZON_MONTHS,
+        max_duration: float | None = None,
+        command: str = "sync",
+        watcher: Watcher | None = None,
+        stop: anyio.Event | None = None,
+    ) -> Summary:
+        """Work out what is due as of a day, today in UTC by default, and land it: one night.
+
+        Due are the months and weeks whose results are available, back to the first day of the month that lies
+        `horizon_months` back, but for periods that ended before a device's first event. What has landed is
+        never asked again; what failed is, every night; what is absent at growing intervals, and no more once
+        it lies behind the horizon. Costs one request per cell, and one for each device when it is new.
+
+        Raises ConfigurationError for a day to come, and for today where the store's last run began later.
+        """
+        landing = self._landing(store, watcher, max_duration)
+        job = await self._sync_job(store, devices, datasets, as_of, horizon_months, command=command)
+        return await self._run(landing, job, stop)
+
+    async def retry_failed(
+        self,
+        store: Store,
+        *,
+        max_duration: float | None = None,
+        command: str = "retry-failed",
+        watcher: Watcher | None = None,
+        stop: anyio.Event | None = None,
+    ) -> Summary:
+        """Ask again only for the cells that failed last time, of any period. Costs one request per cell."""
+        landing = self._landing(store, watcher, max_duration)
+        parts = [it for it in await to_thread.run_sync(store.coverage) if it.failed]
+        job = Job(
+            command=command,
+            slices=tuple(Slice(part.dataset, part.period) for part in parts),
+            devices=await to_thread.run_sync(store.failed_devices),
+            agenda=Agenda(as_of=today(), never_asked=False, asks_again=lambda _absence: False),
+        )
+        return await self._run(landing, job, stop)
+
+    async def plan_land(
+        self,
+        store: Store,
+        datasets: Iterable[Dataset],
+        periods: Iterable[Period],
+        devices: Iterable[DeviceId] | None = None,
+    ) -> Plan:
+        """Work out what `land` would ask. Costs one request where `devices` is None, and writes nothing."""
+        return await self._plan(store, await self._land_job(datasets, periods, devices, "plan"))
+
+    async def plan_sync(
+        self,
+        store: Store,
+        devices: Iterable[DeviceId] | None = None,
+        *,
+        datasets: Iterable[Dataset] = tuple(Dataset),
+        as_of: date | None = None,
+        horizon_months: int = HORIZON_MONTHS,
+    ) -> Plan:
+        """Work out what `sync` would ask. Costs one request where `devices` is None, and writes nothing.
+
+        New devices count as if they had data for every period: their first event is not known yet.
+        """
+        job = await self._sync_job(store, devices, datasets, as_of, horizon_months, command="plan")
+        return await self._plan(store, job)
+
+    async def _land_job(
+        self,
+        datasets: Iterable[Dataset],
+        periods: Iterable[Period],
+        devices: Iterable[DeviceId] | None,
+        command: str,
+    ) -> Job:
+        parts = slices(datasets, periods)
+        fleet = await self._distinct(devices)
+        return Job(command=command, slices=parts, devices=fleet, agenda=Agenda(as_of=today()))
+
+    async def _sync_job(
+        self,
+        store: Store,
+        devices: Iterable[DeviceId] | None,
+        datasets: Iterable[Dataset],
+        as_of: date | None,
+        horizon_months: int,
+        *,
+        command: str,
+    ) -> Job:
+        day = as_of_day(as_of, await to_thread.run_sync(store.last_run_at))
+        parts = due_slices(datasets, day, horizon_months)
+        fleet = await self._distinct(devices)
+        return Job(command=command, slices=parts, devices=fleet, agenda=tonight(day))
+
+    async def _plan(self, store: Store, job: Job) -> Plan:
+        await to_thread.run_sync(store.consider, job.devices, job.agenda)
+        look_ups = await to_thread.run_sync(store.count_unseen, job.parts)
+        return Plan(tuple(await to_thread.run_sync(store.count, job.parts)), look_ups)
+
+    def _landing(self, store: Store, watcher: Watcher | None, max_duration: float | None) -> Landing:
+        """Begin a run: from here on its time and its requests count."""
         from voltaware_async.fleet.landing import Landing  # noqa: PLC0415  pyarrow is an extra
 
-        parts = slices(datasets, periods)
         before = self._traffic()
-        fleet = await self._distinct(devices)
-        landing = Landing(store, command, lambda: self._traffic().since(before), watcher)
-        return await landing.run(parts, fleet, self._guarded(), concurrency=self._concurrency, stop=stop)
+        return Landing(store, lambda: self._traffic().since(before), watcher, CutOff(max_duration))
+
+    async def _run(self, landing: Landing, job: Job, stop: anyio.Event | None) -> Summary:
+        look_ups = OutageGuard(self._look_up, concurrency=self._concurrency)
+        return await landing.run(job, self._guarded(), look_ups.fetch, self._concurrency, stop)
 
     def _guarded(self) -> FetchCell:
         return OutageGuard(self._fetch, concurrency=self._concurrency).fetch

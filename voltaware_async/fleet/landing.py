@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -17,34 +15,37 @@ from attrs import define, field
 from voltaware_async.cells import Cell
 from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError
 from voltaware_async.fleet.crew import Crew
-from voltaware_async.fleet.outlast import outlasted
+from voltaware_async.fleet.speed import Speed
+from voltaware_async.fleet.store_thread import StoreThread
 from voltaware_async.fleet.summary import Tally
 from voltaware_async.fleet.supply import Supply
+from voltaware_async.fleet.survey import Survey
+from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from datetime import date
 
     import anyio
 
     from voltaware_async.cells import Outcome
     from voltaware_async.fleet.crew import FetchCell
-    from voltaware_async.fleet.plan import Slice
+    from voltaware_async.fleet.cut_off import CutOff
+    from voltaware_async.fleet.job import Job
     from voltaware_async.fleet.summary import Progress, Summary
-    from voltaware_async.records.devices import DeviceId
+    from voltaware_async.fleet.survey import LookUp
+    from voltaware_async.stores.agenda import Count
     from voltaware_async.stores.store import Store
     from voltaware_async.transport.traffic import Traffic
 
 __all__ = ["Landing", "Watcher"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 logger: Final = logging.getLogger("voltaware_async")
 
-# A batch fills while the one before is written, so that a kill costs at most two of these: 2,000 cells.
+# A batch fills while the one before is written, so that a kill costs at most two of these: 1,000 cells.
 # Large enough to be cheap, and never older than a few seconds.
-_BATCH_CELLS: Final = 1000
+_BATCH_CELLS: Final = 500
 _BATCH_AGE_S: Final = 5.0
 _PAGE_DEVICES: Final = 5000
 _PROGRESS_EVERY_S: Final = 0.1
@@ -82,85 +83,113 @@ class _Batch:
 
 
 class Landing:
-    """Land the cells of some slices that the ledger does not have as landed: one run, one use."""
+    """Land the cells of a job: one run, one use, begun when it is made."""
 
     def __init__(
-        self, store: Store, command: str, traffic: Callable[[], Traffic], watcher: Watcher | None
+        self, store: Store, traffic: Callable[[], Traffic], watcher: Watcher | None, cut_off: CutOff
     ) -> None:
         self._store = store
-        self._command = command
         self._traffic = traffic
         self._watcher = watcher
+        self._cut_off = cut_off
         self._run_id = uuid.uuid4().hex
         self._tally = Tally()
         self._landed = Tally()
         self._batch = _Batch()
         self._started = self._reported = _now()
+        self._speed = Speed()
         self._is_open = False
-        # The store wants one caller at a time, and its writing must not hold the event loop.
-        self._thread = ThreadPoolExecutor(1, "voltaware store")
+        self._thread = StoreThread()
+        self._survey: Survey | None = None
+        self._as_of: date | None = None
         self._writing = asyncio.Lock()
 
     async def run(
         self,
-        parts: Sequence[Slice],
-        devices: Sequence[DeviceId],
+        job: Job,
         fetch: FetchCell,
-        *,
+        look_up: LookUp,
         concurrency: int,
         stop: anyio.Event | None = None,
     ) -> Summary:
-        """Pull, land and account; whatever ends the run early, what has arrived is landed first."""
+        """Survey, pull, land and account; whatever ends the run early, what has arrived is landed first."""
+        stops = () if stop is None else (stop,)
+        self._as_of = job.agenda.as_of
+        survey = self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
         with self._thread:
-            return await self._run(parts, devices, fetch, concurrency, stop)
+            try:
+                await self._thread.call(self._begin, job)
+                await survey.run(concurrency, self._cut_off, *stops)
+                counts = await self._thread.call(self._plan, job)
+                await self._pull(counts, fetch, concurrency, *stops)
+                await self._commit()
+            except BaseException as error:
+                with CancelScope(shield=True):
+                    await self._end_early(error)
+                raise
+            return await self._finish("interrupted" if stop is not None and stop.is_set() else None)
 
-    async def _run(
-        self,
-        parts: Sequence[Slice],
-        devices: Sequence[DeviceId],
-        fetch: FetchCell,
-        concurrency: int,
-        stop: anyio.Event | None,
-    ) -> Summary:
-        try:
-            await self._in_thread(self._begin, parts, devices)
-            await Crew(Supply(self._pages(parts)), fetch, self._take).run(concurrency, stop)
-            await self._commit()
-        except BaseException as error:
-            with CancelScope(shield=True):
-                await self._end_early(error)
-            raise
-        return await self._finish("interrupted" if stop is not None and stop.is_set() else None)
-
-    def _begin(self, parts: Sequence[Slice], devices: Sequence[DeviceId]) -> None:
-        self._store.begin(self._run_id, self._command, datetime.now(UTC), devices)
+    def _begin(self, job: Job) -> None:
+        self._store.begin(self._run_id, job.command, datetime.now(UTC))
         self._is_open = True
-        for part in parts:
-            outstanding = self._store.count_outstanding(part.dataset, part.period)
-            self._tally.planned += outstanding
-            self._tally.skipped += len(devices) - outstanding
+        self._store.consider(job.devices, job.agenda)
 
-    async def _pages(self, parts: Sequence[Slice]) -> AsyncIterator[Iterable[Cell]]:
-        """Look up what is due page by page: the plan is never held as a whole."""
-        for part in parts:
-            last = -1
-            while True:
-                page, last = await self._in_thread(
-                    self._store.outstanding, part.dataset, part.period, last, _PAGE_DEVICES
-                )
-                if not page:
-                    break
-                yield [Cell(device_id, part.dataset, part.period) for device_id in page]
+    def _plan(self, job: Job) -> Sequence[Count]:
+        self._store.enlist()
+        counts = self._store.count(job.parts)
+        self._tally.planned = sum(count.planned for count in counts)
+        self._tally.skipped = sum(count.known for count in counts)
+        return counts
+
+    async def _pull(
+        self, counts: Sequence[Count], fetch: FetchCell, concurrency: int, *stops: anyio.Event
+    ) -> None:
+        supply = Supply(self._pages(counts))
+        with self._cut_off.closing(supply.close) as late:
+            await Crew(supply, fetch, self._take).run(concurrency, late, *stops)
+
+    async def _pages(self, counts: Sequence[Count]) -> AsyncIterator[Iterable[Cell]]:
+        """Look up what is due page by page: the plan is never held as a whole.
+
+        What was never asked comes first, oldest period first: a run that is cut off leaves out what is asked
+        for once more, and the newest.
+        """
+        for turn in Turn:
+            for count in counts:
+                if not count.of(turn):
+                    continue
+                last = -1
+                while True:
+                    page, last = await self._thread.call(
+                        self._store.outstanding, count.dataset, count.period, turn, last, _PAGE_DEVICES
+                    )
+                    if not page:
+                        break
+                    yield [Cell(device_id, count.dataset, count.period) for device_id in page]
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
         """Add an outcome to the batch; the worker whose outcome fills it waits until it is written."""
         self._batch.add(outcome)
         self._tally.add(outcome)
+        self._progressed()
+        return self._commit_if_due() if self._batch.is_due(_now()) else None
+
+    def _progressed(self) -> None:
+        """Tell the watcher where the run stands, if it was not told just now."""
         now = _now()
-        if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
-            self._reported = now
-            self._watcher.progressed(self._tally.progress(self._traffic(), now - self._started))
-        return self._commit_if_due() if self._batch.is_due(now) else None
+        if self._watcher is None or now - self._reported < _PROGRESS_EVERY_S:
+            return
+        self._reported = now
+        traffic = self._traffic()
+        survey = self._survey
+        progress = self._tally.progress(
+            traffic,
+            now - self._started,
+            rate_per_s=self._speed.at(now, traffic.requests),
+            devices=survey.devices if survey else 0,
+            devices_done=survey.done if survey else 0,
+        )
+        self._watcher.progressed(progress)
 
     async def _commit_if_due(self) -> None:
         """Write the batch, unless it was written while we waited for the one before."""
@@ -172,11 +201,12 @@ class Landing:
 
     async def _commit(self) -> None:
         batch, self._batch = self._batch, _Batch()
-        await self._in_thread(self._write, batch)
+        await self._thread.call(self._write, batch)
 
     def _write(self, batch: _Batch) -> None:
         if batch.rows:
-            self._store.commit(batch.rows.batch(self._run_id, datetime.now(UTC)))
+            now = datetime.now(UTC)
+            self._store.commit(batch.rows.batch(self._run_id, now, self._as_of))
             # Here, where no cancellation comes between: what was committed has landed.
             self._landed.add_up(batch.tally)
 
@@ -187,6 +217,8 @@ class Landing:
         try:
             if not isinstance(error, StoreError):
                 await self._commit()
+                if self._survey is not None:
+                    await self._survey.write()
         except StoreError:
             logger.exception("what had arrived could not be landed")
         finally:
@@ -204,22 +236,16 @@ class Landing:
         summary = self._tally.summary(self._run_id, self._traffic(), elapsed_s)
         if self._watcher is not None:
             self._watcher.finished(summary)
-        outcome = ending or ("complete" if summary.is_complete else "incomplete")
-        await self._in_thread(self._store.finish, self._run_id, outcome, datetime.now(UTC), summary.counts())
+        outcome = ending or self._outcome(summary)
+        await self._thread.call(
+            self._store.finish, self._run_id, outcome, datetime.now(UTC), summary.counts()
+        )
         return summary
 
-    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the store in its thread, and see the end of the call even when cancelled.
-
-        A call that nobody waits for would go on while the store is closed, and what it lands be counted as
-        unasked.
-        """
-        work = asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))
-        cancelled = await outlasted(work)
-        result = work.result()
-        if cancelled is not None:
-            raise cancelled
-        return result
+    def _outcome(self, summary: Summary) -> str:
+        if summary.is_complete:
+            return "complete"
+        return "out of time" if summary.unasked and self._cut_off.has_struck else "incomplete"
 
 
 def _ending(error: BaseException) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from attrs import evolve
 
-from voltaware_async.cells import Failed
+from voltaware_async.cells import Failed, Lookup, Outcome, Unseen
 from voltaware_async.errors import AuthUnavailableError, OutageError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from voltaware_async.cells import Cell, Outcome
+    from voltaware_async.errors import VoltawareError
 
 __all__ = ["OutageGuard"]
 
@@ -21,54 +21,59 @@ __all__ = ["OutageGuard"]
 _HOLDS_S: Final = (1.0, 2.0, 4.0)
 _CELLS_IN_A_ROW: Final = 50
 
+T = TypeVar("T")
+R = TypeVar("R", Outcome, Lookup)
 
-class OutageGuard:
-    """Fetch cells, and raise OutageError once so many in a row could not reach the API.
+
+class OutageGuard(Generic[T, R]):
+    """Fetch cells or devices, and raise OutageError once so many in a row could not reach the API.
 
     A cell that is not reached is tried again after a while. One that fails again, while others were answered
     meanwhile, is at fault itself; one that fails like all others waits for longer.
     """
 
-    def __init__(self, fetch: Callable[[Cell], Awaitable[Outcome]], *, concurrency: int) -> None:
-        self._fetch = fetch
+    def __init__(self, fetch: Callable[[T], Awaitable[R]], *, concurrency: int) -> None:
+        self._fetch: Callable[[T], Awaitable[R]] = fetch
         self._limit = max(_CELLS_IN_A_ROW, concurrency)
         self._answers = 0
         self._unreached = 0
 
-    async def fetch(self, cell: Cell) -> Outcome:
-        """Fetch one cell, waiting out an outage of a few seconds."""
-        outcome = await self._fetch(cell)
-        if _is_unreached(outcome):
-            return await self._fetch_again(cell, outcome)
+    async def fetch(self, item: T) -> R:
+        """Fetch one, waiting out an outage of a few seconds."""
+        outcome = await self._fetch(item)
+        if _silence(outcome) is not None:
+            return await self._fetch_again(item, outcome)
         self._answered()
         return outcome
 
-    async def _fetch_again(self, cell: Cell, failed: Failed) -> Outcome:
+    async def _fetch_again(self, item: T, outcome: R) -> R:
         for hold_s in _HOLDS_S:
             answers = self._answers
             await asyncio.sleep(hold_s)
-            outcome = await self._fetch(cell)
-            outcome = evolve(outcome, attempts=failed.attempts + outcome.attempts)
-            if not _is_unreached(outcome):
+            again = await self._fetch(item)
+            outcome = evolve(again, attempts=outcome.attempts + again.attempts)
+            if _silence(outcome) is None:
                 self._answered()
                 return outcome
-            failed = outcome
             if self._answers > answers:
                 break
-        return self._given_up(failed)
+        self._give_up(_silence(outcome))
+        return outcome
 
     def _answered(self) -> None:
         self._answers += 1
         self._unreached = 0
 
-    def _given_up(self, failed: Failed) -> Failed:
+    def _give_up(self, silence: VoltawareError | None) -> None:
         self._unreached += 1
         if self._unreached >= self._limit:
             raise OutageError(
-                f"{self._unreached} cells in a row could not reach the API; the last: {failed.error}"
+                f"{self._unreached} cells in a row could not reach the API; the last: {silence}"
             )
-        return failed
 
 
-def _is_unreached(outcome: Outcome) -> TypeGuard[Failed]:
-    return isinstance(outcome, Failed) and isinstance(outcome.error, UnreachableError | AuthUnavailableError)
+def _silence(outcome: Outcome | Lookup) -> VoltawareError | None:
+    """Return the error of an outcome that never reached the API."""
+    if not isinstance(outcome, Failed | Unseen):
+        return None
+    return outcome.error if isinstance(outcome.error, UnreachableError | AuthUnavailableError) else None

@@ -1,20 +1,23 @@
-"""Plan: devices x datasets x periods -> cells, lazily and in a stable order."""
+"""Plan: devices x datasets x periods -> cells, lazily and in a stable order; and what they will cost."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from voltaware_async.cells import Cell, Dataset
 from voltaware_async.periods import Month, Period, Week
+from voltaware_async.stores.agenda import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from voltaware_async.records.devices import DeviceId
 
-__all__ = ["Slice", "cells", "slices"]
+__all__ = ["Plan", "Slice", "cells", "slices"]
 
 
 @frozen
@@ -23,6 +26,36 @@ class Slice:
 
     dataset: Dataset
     period: Period
+
+
+@frozen
+class Plan:
+    """Tell what a run would ask: cells, and `look_ups` of new devices; a request for each."""
+
+    counts: Sequence[Count]
+    look_ups: int
+
+    @property
+    def requests(self) -> int:
+        """How many requests it takes, if none must be repeated."""
+        return self.look_ups + sum(count.planned for count in self.counts)
+
+    @property
+    def skipped(self) -> int:
+        """How many cells need not be asked, for the ledger has them."""
+        return sum(count.known for count in self.counts)
+
+    def seconds_at(self, rate: float) -> float:
+        """Return how long it takes at so many requests per second."""
+        return self.requests / rate
+
+    def rate_for(self, window_s: float) -> float:
+        """Return the requests per second that a window takes, in seconds."""
+        return self.requests / window_s
+
+    def nights_for(self, window_s: float, rate: float) -> int:
+        """Return how many windows of so many seconds it takes at a rate."""
+        return math.ceil(self.seconds_at(rate) / window_s)
 
 
 def slices(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slice, ...]:

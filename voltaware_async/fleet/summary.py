@@ -19,9 +19,10 @@ __all__ = ["Progress", "Summary", "Tally"]
 class Summary:
     """Account for a run; `planned = landed + absent + failed + unasked` holds always.
 
-    `unasked` cells were cut off by an interrupt or an error. `skipped` cells had landed before and were not
-    planned. `requests` counts everything sent, retries and token calls included. `elapsed_s` is in seconds,
-    `rate_per_s` in requests per second over the run.
+    `unasked` cells were cut off by a deadline, an interrupt or an error. `skipped` ones were not planned, for
+    the ledger has them: they landed before, or are absent and not yet due again. `requests` counts everything
+    sent, retries and token calls included. `elapsed_s` is in seconds, `rate_per_s` in requests/s over
+    the run.
     """
 
     run_id: str
@@ -56,8 +57,9 @@ class Summary:
 class Progress:
     """Tell where a run stands; `done` counts the planned cells that have ended.
 
-    `rate_per_s` is in requests per second over the last ten seconds; `concurrency` is how many requests may be
-    under way at once, now.
+    `rate_per_s` is in requests per second over the last ten seconds; `concurrency` is how many requests may
+    be under way at once, now. Before a night's cells are planned, its new `devices` are looked up,
+    `devices_done` of them so far.
     """
 
     planned: int
@@ -71,6 +73,8 @@ class Progress:
     elapsed_s: float
     rate_per_s: float = 0.0
     concurrency: int = 0
+    devices: int = 0
+    devices_done: int = 0
 
     @property
     def done(self) -> int:
@@ -108,8 +112,10 @@ class Tally:
         """Uncount the outcomes that another tally does not count: they arrived, and did not land."""
         self.landed, self.absent, self.failed = landed.landed, landed.absent, landed.failed
 
-    def progress(self, traffic: Traffic, elapsed_s: float) -> Progress:
-        """Return where the run stands."""
+    def progress(
+        self, traffic: Traffic, elapsed_s: float, *, rate_per_s: float, devices: int, devices_done: int
+    ) -> Progress:
+        """Return where the run stands; but for the tally, as in `Progress`."""
         return Progress(
             planned=self.planned,
             skipped=self.skipped,
@@ -120,6 +126,10 @@ class Tally:
             retries=traffic.retries,
             throttled=traffic.throttled,
             elapsed_s=elapsed_s,
+            rate_per_s=rate_per_s,
+            concurrency=traffic.concurrency,
+            devices=devices,
+            devices_done=devices_done,
         )
 
     def summary(self, run_id: str, traffic: Traffic, elapsed_s: float) -> Summary:

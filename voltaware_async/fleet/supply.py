@@ -1,44 +1,54 @@
-"""Supply: cells in pages, handed to many workers one by one."""
+"""Supply: cells, or whatever else is to be asked, in pages, handed to many workers one by one."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from voltaware_async.cells import Cell
-
 __all__ = ["Supply", "one_page"]
 
-
-async def one_page(cells: Iterable[Cell]) -> AsyncIterator[Iterable[Cell]]:
-    """Make a single page of cells that need no waiting."""
-    yield cells
+T = TypeVar("T")
 
 
-class Supply:
-    """Hand out cells, turning the page when one is used up; no worker waits but for the turning."""
+async def one_page(items: Iterable[T]) -> AsyncIterator[Iterable[T]]:
+    """Make a single page of what needs no waiting."""
+    yield items
 
-    def __init__(self, pages: AsyncIterator[Iterable[Cell]]) -> None:
+
+class Supply(Generic[T]):
+    """Hand out one by one, turning the page when one is used up; no worker waits but for the turning."""
+
+    def __init__(self, pages: AsyncIterator[Iterable[T]]) -> None:
         self._pages = pages
-        self._page: Iterator[Cell] = iter(())
+        self._page: Iterator[T] = iter(())
         self._turning = asyncio.Lock()
+        self._is_closed = False
 
-    async def take(self) -> Cell | None:
-        """Return the next cell, or None when there are no more."""
-        cell = next(self._page, None)
-        if cell is not None:
-            return cell
+    def close(self) -> None:
+        """Hand out no more."""
+        self._is_closed = True
+
+    async def take(self) -> T | None:
+        """Return the next one, or None when there are no more."""
+        if self._is_closed:
+            return None
+        item = next(self._page, None)
+        if item is not None:
+            return item
         async with self._turning:
             return await self._turned()
 
-    async def _turned(self) -> Cell | None:
-        """Return the next cell of the first page that has one; another worker may have turned to it."""
-        while (cell := next(self._page, None)) is None:
+    async def _turned(self) -> T | None:
+        """Return the next one of the first page that has any; another worker may have turned to it."""
+        while not self._is_closed:
+            item = next(self._page, None)
+            if item is not None:
+                return item
             page = await anext(self._pages, None)
             if page is None:
                 return None
             self._page = iter(page)
-        return cell
+        return None

@@ -1,0 +1,81 @@
+"""Agenda: which cells of a run's devices are to be asked, going by what the ledger says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+from voltaware_async.cells import Dataset
+from voltaware_async.periods import Period
+
+__all__ = ["Absence", "Agenda", "Count", "Turn"]
+
+# A sensor that was never connected is looked up again so often.
+_LOOK_AGAIN_AFTER: Final = timedelta(days=7)
+
+
+class Turn(Enum):
+    """Tell the two turns of a run apart; the first comes first, for it is the greater loss if left out."""
+
+    FIRST = "never asked"
+    AGAIN = "asked before, and not landed"
+
+
+@frozen
+class Absence:
+    """Tell what the ledger knows of absent cells; most of them share these few facts.
+
+    `absent_since` and `asked_on` are the days, as of which the cell was first and last found absent.
+    """
+
+    dataset: Dataset
+    http_status: int
+    absent_since: date
+    asked_on: date
+
+
+@frozen(kw_only=True)
+class Agenda:
+    """Say which cells are to be asked; those that failed always are.
+
+    `as_of` is the day that the run takes for today. `never_asked` takes in the cells that the ledger does not
+    have; `asks_again` decides on absent ones. `minds_first_event` leaves out the periods that ended before
+    a device's first event, and asks for the details of devices that nothing is known of.
+    """
+
+    as_of: date
+    never_asked: bool = True
+    minds_first_event: bool = False
+    asks_again: Callable[[Absence], bool] = lambda _absence: True
+
+    @property
+    def look_again_before(self) -> date:
+        """The last day, as of which a never connected sensor was looked up too long ago."""
+        return self.as_of - _LOOK_AGAIN_AFTER
+
+
+@frozen
+class Count:
+    """Count the cells of one dataset and period, over a run's devices.
+
+    `never_asked` and `again` are to be asked; `known` counts the others that the ledger has.
+    """
+
+    dataset: Dataset
+    period: Period
+    never_asked: int
+    again: int
+    known: int
+
+    @property
+    def planned(self) -> int:
+        """The cells to be asked."""
+        return self.never_asked + self.again
+
+    def of(self, turn: Turn) -> int:
+        """Return the cells to be asked in a turn."""
+        return self.never_asked if turn is Turn.FIRST else self.again

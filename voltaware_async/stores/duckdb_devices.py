@@ -1,0 +1,129 @@
+"""The devices: those of a run, what is known of them, and those that nothing is known of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from voltaware_async.records.devices import DeviceId
+from voltaware_async.stores.duckdb_session import named, transaction
+from voltaware_async.stores.parts import devices_table, parts_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from voltaware_async.cells import Dataset
+    from voltaware_async.periods import Period
+    from voltaware_async.stores.agenda import Agenda
+
+__all__ = ["RunDevices"]
+
+_CREATE: Final = """
+CREATE TEMP TABLE run_devices (
+    ordinal BIGINT, device_id VARCHAR, first_day DATE, is_dormant BOOLEAN, looked_up_on DATE
+);
+CREATE TEMP TABLE unseen (ordinal BIGINT, device_id VARCHAR);
+"""
+
+_REMEMBER: Final = """
+INSERT INTO run_devices (ordinal, device_id)
+SELECT min(ordinal) AS first_ordinal, device_id FROM listed_devices GROUP BY device_id ORDER BY first_ordinal
+"""
+
+# A first day or a sensor that was never connected count only where the agenda minds them.
+_RECALL: Final = """
+CREATE OR REPLACE TEMP TABLE run_devices AS
+SELECT
+    run_devices.ordinal,
+    run_devices.device_id,
+    CASE WHEN $minds THEN devices.first_day END AS first_day,
+    $minds AND coalesce(devices.connection_state = 'never_connected', false)
+        AND devices.first_event IS NULL AS is_dormant,
+    devices.asked_on AS looked_up_on
+FROM run_devices LEFT JOIN devices USING (device_id)
+ORDER BY ordinal
+"""
+
+_IS_UNSEEN: Final = """(
+    looked_up_on IS NULL
+    OR is_dormant AND (looked_up_on <= $look_again_before OR looked_up_on > $as_of)
+)"""
+
+_COUNT_UNSEEN: Final = f"SELECT count(*) FROM run_devices WHERE {_IS_UNSEEN}"
+
+# A device whose every cell is in the ledger needs no looking up.
+_LIST_UNSEEN: Final = f"""
+INSERT INTO unseen
+SELECT ordinal, device_id FROM run_devices
+ANTI JOIN (
+    SELECT device_id FROM ledger SEMI JOIN parts USING (dataset, period_start, period_end)
+    GROUP BY device_id
+    HAVING count(*) = (SELECT count(*) FROM parts)
+) USING (device_id)
+WHERE {_IS_UNSEEN}
+ORDER BY ordinal
+"""
+
+_PAGE: Final = """
+SELECT ordinal, device_id FROM unseen WHERE ordinal > $after ORDER BY ordinal LIMIT $limit
+"""
+
+_FORGET: Final = "DELETE FROM devices WHERE device_id IN (SELECT device_id FROM seen_devices)"
+
+_ENLIST: Final = """
+INSERT INTO devices (device_id) SELECT device_id FROM run_devices ANTI JOIN devices USING (device_id)
+"""
+
+
+class RunDevices:
+    """Hold the devices of a run in their order, with what the table `devices` tells of them."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._agenda: Agenda | None = None
+        connection.execute(_CREATE)
+
+    def begin(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
+        """Forget the last run's devices and remember these, each where it stands first."""
+        self._agenda = agenda
+        self._connection.execute("DELETE FROM run_devices")
+        with named(self._connection, "listed_devices", devices_table(devices)):
+            self._connection.execute(_REMEMBER)
+        self.recall()
+
+    def recall(self) -> None:
+        """Take over what the store knows of the devices by now."""
+        minds = self._agenda is not None and self._agenda.minds_first_event
+        self._connection.execute(_RECALL, {"minds": minds})
+
+    def list_unseen(self, parts: Sequence[tuple[Dataset, Period]]) -> int:
+        """List the devices that are to be looked up before these parts are asked; return how many."""
+        self._connection.execute("DELETE FROM unseen")
+        agenda = self._agenda
+        if agenda is None or not agenda.minds_first_event:
+            return 0
+        days = {"look_again_before": agenda.look_again_before, "as_of": agenda.as_of}
+        if self._connection.execute(_COUNT_UNSEEN, days).fetchall() == [(0,)]:
+            return 0
+        with named(self._connection, "parts", parts_table(parts)):
+            self._connection.execute(_LIST_UNSEEN, days)
+        [(unseen,)] = self._connection.execute("SELECT count(*) FROM unseen").fetchall()
+        return int(unseen)
+
+    def unseen(self, after: int, limit: int) -> tuple[Sequence[DeviceId], int]:
+        """Return the listed devices after a position, and the position of the last one."""
+        rows = self._connection.execute(_PAGE, {"after": after, "limit": limit}).fetchall()
+        last: int = rows[-1][0] if rows else after
+        return [DeviceId(device_id) for _, device_id in rows], last
+
+    def write(self, seen: pa.Table) -> None:
+        """Replace what is known of some devices."""
+        with named(self._connection, "seen_devices", seen), transaction(self._connection):
+            self._connection.execute(_FORGET)
+            self._connection.from_arrow(seen).insert_into("devices")
+
+    def enlist(self) -> None:
+        """Make the run's devices known to the store, by their ids alone, where they are not."""
+        self._connection.execute(_ENLIST)

@@ -1,0 +1,58 @@
+"""Looked up devices → rows of `devices`: pure, as batches are."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from voltaware_async.records.devices import Device, Locale
+from voltaware_async.stores.tables import DEVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voltaware_async.cells import Seen
+
+__all__ = ["devices_seen"]
+
+# No clock is further behind UTC.
+_FURTHEST_BEHIND: Final = timedelta(hours=12)
+
+
+def devices_seen(seen: Sequence[Seen], at: datetime, as_of: date) -> pa.Table:
+    """Return the rows, in order; `at` is an aware instant, `as_of` the day that the run took for today."""
+    rows = [_row(one, at, as_of) for one in seen]
+    return pa.Table.from_pylist(rows, schema=DEVICES)
+
+
+def _row(seen: Seen, at: datetime, as_of: date) -> dict[str, str | date | None]:
+    device = seen.device or Device()
+    locale = device.locale or Locale()
+    return {
+        "device_id": seen.device_id,
+        "connection_state": device.connection_state and str(device.connection_state),
+        "firmware": device.firmware,
+        "first_event": device.first_event,
+        "last_event": device.last_event,
+        "iso_country_code": locale.iso_country_code,
+        "iso_locale_code": locale.iso_locale_code,
+        "time_zone_id": locale.time_zone_id,
+        "seen_at": at,
+        "asked_on": as_of,
+        "first_day": _first_day(device.first_event, locale),
+    }
+
+
+def _first_day(first_event: datetime | None, locale: Locale) -> date | None:
+    """Return the day of the first event by the device's own clock; where that is not known, the earliest.
+
+    Periods are days of that clock: a day too early costs a request, a day too late a result.
+    """
+    if first_event is None:
+        return None
+    try:
+        return first_event.astimezone(locale.tz).date()
+    except ValueError:
+        return (first_event.astimezone(UTC) - _FURTHEST_BEHIND).date()
