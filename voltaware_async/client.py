@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 import anyio
 
 from voltaware_async import settings
-from voltaware_async.cells import Absent, Cell, Failed, Fetched, Outcome
+from voltaware_async.cells import Absent, Cell, Failed, Fetched, Lookup, Outcome, Seen, Unseen
 from voltaware_async.errors import (
     ApiError,
     ClientClosedError,
@@ -21,14 +21,17 @@ from voltaware_async.errors import (
 )
 from voltaware_async.fleet.fleet import Fleet
 from voltaware_async.protocol.endpoints import BY_DATASET
+from voltaware_async.protocol.pressure import Pressure
 from voltaware_async.protocol.requests import for_a_period
 from voltaware_async.protocol.retry import RetryPolicy
 from voltaware_async.resources import DeviceCalls, DisaggregationCalls, MetadataCalls, ReportCalls
 from voltaware_async.transport.grants import Grants
 from voltaware_async.transport.pace import Pace
+from voltaware_async.transport.regulator import Regulator
 from voltaware_async.transport.retrier import Retrier
 from voltaware_async.transport.sender import Sender
 from voltaware_async.transport.session import HttpSession
+from voltaware_async.transport.slots import Slots
 from voltaware_async.transport.tokens import TokenSource
 from voltaware_async.transport.traffic import Traffic
 from voltaware_async.transport.wire import Wire
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from voltaware_async.protocol.requests import HttpRequest
+    from voltaware_async.records.devices import DeviceId
     from voltaware_async.transport.grants import TokenStore
     from voltaware_async.transport.sender import Answer
 
@@ -89,7 +93,10 @@ class VoltawareClient:
         self._traffic = Traffic(concurrency=concurrency)
         self._http = HttpSession(credentials.base_url, session)
         pace = Pace(rate)
-        wire = Wire(self._http, pace, self._traffic, policy.retry_after_max)
+        slots = Slots(concurrency)
+        pressure = Pressure(concurrency, rate)
+        regulator = Regulator(pressure, pace, slots, self._traffic, policy.retry_after_max)
+        wire = Wire(self._http, regulator, self._traffic)
         retrier = Retrier(policy, self._traffic)
         self._tokens = TokenSource(Grants(wire, pace, retrier, credentials, token_store))
         self._sender = Sender(
@@ -97,7 +104,7 @@ class VoltawareClient:
             pace,
             self._tokens,
             retrier,
-            concurrency=concurrency,
+            slots,
             deadline_s=deadline,
             reconnect_on_403=reconnect_on_403,
         )
@@ -108,7 +115,11 @@ class VoltawareClient:
         self.disaggregation = DisaggregationCalls(self._fetch)
         self.reports = ReportCalls(self._fetch)
         self.fleet = Fleet(
-            self._fetch_cell, self.devices.list, self._traffic.snapshot, concurrency=concurrency
+            self._fetch_cell,
+            self.devices.list,
+            self._traffic.snapshot,
+            look_up=self._look_up,
+            concurrency=concurrency,
         )
 
     @classmethod
@@ -163,6 +174,17 @@ class VoltawareClient:
         if answer.value is None:
             return Absent(cell, http_status=answer.status, attempts=answer.attempts)
         return Fetched(cell, answer.value, attempts=answer.attempts)
+
+    async def _look_up(self, device_id: DeviceId) -> Lookup:
+        """Look up one device of a fleet; only what concerns every device is raised."""
+        try:
+            return Seen(device_id, await self.devices.get(device_id))
+        except CredentialsRefusedError:
+            raise
+        except ApiError as error:
+            return Unseen(device_id, error.with_traceback(None), attempts=error.context.attempts)
+        except DeviceIdError as error:
+            return Unseen(device_id, error.with_traceback(None), attempts=0)
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -397,9 +397,9 @@ async def test_every_request_is_counted_by_its_kind(sandbox: Sandbox, client: Vo
     await client.devices.get("0001")
     after = client._traffic.snapshot()
     await client.devices.get("0001")
-    assert after == Traffic(requests=4, retries=2, throttled=1, token_calls=1)
+    assert after == Traffic(requests=4, retries=2, throttled=1, token_calls=1, concurrency=32)
     assert after.since(before) == after
-    assert client._traffic.since(after) == Traffic(requests=1)
+    assert client._traffic.since(after) == Traffic(requests=1, concurrency=32)
     assert sandbox.count("sensor") + sandbox.count("auth/token") == client._traffic.requests
 
 

@@ -34,7 +34,8 @@ class Sandbox:
         seed: decides the fleet and the random faults.
         today: decides which results exist and how old devices are; `sandbox.today` can be set later.
         token_ttl: the life of an access token, in seconds.
-        rate_limit: requests accepted in any sliding second, others get 429; None accepts all.
+        rate_limit: requests accepted in any sliding second, others get 429; None accepts all;
+            `sandbox.rate_limit` can be set later.
         latency_ms: how long each reply is held back.
         faults: random faults, as `Fault` or as "KIND[@ROUTE]:PROBABILITY".
         host: the address to listen on.
@@ -85,7 +86,8 @@ class Sandbox:
         self._recording = Recording(record)
         self._scripts: list[Script] = []
         world = World(self.fleet, self._logins, MetadataBook(self.fleet), id_style == "text")
-        api = Api(world, RateLimit(rate_limit), Chance(faults, seed), self._recording, self._scripts)
+        self._rate_limit = RateLimit(rate_limit)
+        api = Api(world, self._rate_limit, Chance(faults, seed), self._recording, self._scripts)
         self._listener = Listener(api, latency_s=latency_ms / 1000, clock=clock)
         self._address = (host, port, ssl_context)
         self._base_url: str | None = None
@@ -150,6 +152,16 @@ class Sandbox:
     @today.setter
     def today(self, today: date) -> None:
         self.fleet.today = today
+
+    @property
+    def rate_limit(self) -> float | None:
+        """The requests accepted in any sliding second, or None for all; ValueError if set below 1."""
+        return self._rate_limit.per_second
+
+    @rate_limit.setter
+    def rate_limit(self, per_second: float | None) -> None:
+        _check_rate_limit(per_second)
+        self._rate_limit.per_second = per_second
 
     def script(
         self,
@@ -228,9 +240,13 @@ def _check_numbers(
         raise ValueError(f"devices must be 0 or more, not {devices}")
     if token_ttl <= 0:
         raise ValueError(f"token_ttl must be more than 0 seconds, not {token_ttl}")
-    if rate_limit is not None and rate_limit < 1:
-        raise ValueError(f"rate_limit must be 1 or more requests per second, not {rate_limit}")
+    _check_rate_limit(rate_limit)
     if latency_ms < 0:
         raise ValueError(f"latency_ms must be 0 or more, not {latency_ms}")
     if not 0 <= late_share <= 1:
         raise ValueError(f"late_share must be from 0 to 1, not {late_share}")
+
+
+def _check_rate_limit(per_second: float | None) -> None:
+    if per_second is not None and per_second < 1:
+        raise ValueError(f"rate_limit must be 1 or more requests per second, not {per_second}")

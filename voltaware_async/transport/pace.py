@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import ceil
 from typing import Final
 
 from aiolimiter import AsyncLimiter
@@ -32,6 +33,8 @@ class Pace:
     def __init__(self, rate: float | None) -> None:
         if rate is not None and not 0 < rate < float("inf"):
             raise ConfigurationError(f"rate must be over 0 requests/s, or None for no limit; got {rate!r}")
+        self._cap = rate
+        self._rate = rate
         self._limiter = None if rate is None else _limiter(rate)
         self._window = None if rate is None else _Window(rate)
         self._gate = asyncio.Lock()
@@ -39,27 +42,47 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait until one request may be sent."""
-        if self._limiter is None or self._window is None:
-            await self._until_free(None)
-            return
+        if self._limiter is None:
+            await self._until_free()
+            if self._limiter is None:
+                return
         # One at a time: whoever gives up at the gate has taken nothing from those behind.
         async with self._gate:
-            await self._until_free(self._window)
-            await self._limiter.acquire()
-            # A pause may have begun meanwhile.
-            await self._until_free(self._window)
-            self._window.add(asyncio.get_running_loop().time())
+            await self._until_free()
+            limiter = None
+            # A pause may begin meanwhile, or the rate change: a turn taken at another rate is worth nothing.
+            while limiter is not self._limiter:
+                limiter = self._limiter
+                if limiter is not None:
+                    await limiter.acquire()
+                await self._until_free()
+            if self._window is not None:
+                self._window.add(asyncio.get_running_loop().time())
 
-    async def _until_free(self, window: _Window | None) -> None:
+    async def _until_free(self) -> None:
         """Wait out a pause and a full second."""
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
             left = self._held_until - now if self._held_until else 0.0
-            left = left if window is None else max(left, window.left(now))
+            if self._window is not None:
+                left = max(left, self._window.left(now))
             if left <= 0:
                 return
             await asyncio.sleep(left)
+
+    def slow_to(self, rate: float | None) -> None:
+        """Go at this rate from now on where it is below the cap; None for the cap alone.
+
+        The turns of the last second count on.
+        """
+        if rate is None or (self._cap is not None and rate >= self._cap):
+            rate = self._cap
+        if rate == self._rate:
+            return
+        self._rate = rate
+        self._limiter = None if rate is None else _limiter(rate)
+        self._window = None if rate is None else _Window(rate, self._window)
 
     def pause(self, seconds: float) -> None:
         """Hold every request for that long from now; never shortens a longer pause."""
@@ -75,22 +98,29 @@ class Pace:
 
 
 class _Window:
-    """Remember the last turns: as many as a second may hold."""
+    """Remember the last turns: as many as a second may hold, or could have held at a rate before."""
 
-    def __init__(self, rate: float) -> None:
-        size = max(1, int(rate))
+    def __init__(self, rate: float, previous: _Window | None = None) -> None:
+        size = ceil(rate)
+        self._size = size
         self._span_s = size / rate * _WINDOW_S
-        self._turns: deque[float] = deque(maxlen=size)
+        turns = previous.turns if previous else ()
+        self.turns: deque[float] = deque(turns, maxlen=max(size, previous.remembered if previous else 0))
+
+    @property
+    def remembered(self) -> int:
+        """How many turns it remembers at most."""
+        return self.turns.maxlen or 0
 
     def left(self, now: float) -> float:
         """Return how long until one more fits, in seconds."""
-        if len(self._turns) < (self._turns.maxlen or 0):
+        if len(self.turns) < self._size:
             return 0.0
-        return self._turns[0] + self._span_s - now
+        return self.turns[-self._size] + self._span_s - now
 
     def add(self, now: float) -> None:
         """Take note of a turn; the oldest is forgotten."""
-        self._turns.append(now)
+        self.turns.append(now)
 
 
 def _limiter(rate: float) -> AsyncLimiter:

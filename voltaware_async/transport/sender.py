@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-import anyio
 from attrs import define, field, frozen
 
 from voltaware_async.errors import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from voltaware_async.protocol.token import Token
     from voltaware_async.transport.pace import Pace
     from voltaware_async.transport.retrier import Retrier
+    from voltaware_async.transport.slots import Slots
     from voltaware_async.transport.tokens import TokenSource
     from voltaware_async.transport.wire import Wire
 
@@ -79,8 +79,8 @@ class Sender:
         pace: Pace,
         tokens: TokenSource,
         retrier: Retrier,
+        slots: Slots,
         *,
-        concurrency: int,
         deadline_s: float,
         reconnect_on_403: bool,
     ) -> None:
@@ -88,7 +88,7 @@ class Sender:
         self._pace = pace
         self._tokens = tokens
         self._retrier = retrier
-        self._slots = anyio.Semaphore(concurrency)
+        self._slots = slots
         self._deadline_s = deadline_s
         self._reconnect_on_403 = reconnect_on_403
 
@@ -133,10 +133,8 @@ class Sender:
         After its turn nobody waits: requests held back there would leave in one burst. A turn whose
         token has died meanwhile lapses.
         """
-        try:
-            self._slots.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._slots.acquire()
+        if not self._slots.take_at_once():
+            await self._slots.take()
         try:
             for _ in range(_TURNS_MAX):
                 if self._tokens.peek() is None:
@@ -148,7 +146,7 @@ class Sender:
                     errand.begin()
                     return await self._wire.attempt(errand.request, errand.remaining(), token.access)
         finally:
-            self._slots.release()
+            self._slots.give_back()
         message = "the API's tokens end before a request can be sent"
         return Failure(AuthUnavailableError(message, errand.request.context), Resend.NEVER)
 

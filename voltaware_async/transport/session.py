@@ -19,6 +19,7 @@ from voltaware_async.errors import (
     ResponseTooLargeError,
     UnreachableError,
 )
+from voltaware_async.protocol.pressure import TimedOut
 from voltaware_async.protocol.replies import HttpResponse
 from voltaware_async.protocol.retry import Failure, Resend
 
@@ -229,12 +230,13 @@ def _failure_of(error: Exception, request: HttpRequest[R]) -> Failure:
     """Tell what an exception below us means; it is not chained, for its attributes hold the headers."""
     if isinstance(error, _NEVER):
         return Failure(UnreachableError(_sentence(error), request.context), Resend.NEVER)
+    kind = TimedOut if isinstance(error, TimeoutError) else Failure
     if isinstance(error, _NOT_SENT):
-        return Failure(UnreachableError(_sentence(error), request.context), Resend.SAFE)
+        return kind(UnreachableError(_sentence(error), request.context), Resend.SAFE)
     if isinstance(error, _NOT_HTTP) or isinstance(error.__cause__, http_exceptions.ContentEncodingError):
         # Their status is synthetic: aiohttp says 400 for what it cannot parse.
         return Failure(ProtocolError("the reply is not valid HTTP", request.context), Resend.NEVER)
-    return Failure(_lost(error, request), Resend.IF_IDEMPOTENT)
+    return kind(_lost(error, request), Resend.IF_IDEMPOTENT)
 
 
 def _lost(error: Exception, request: HttpRequest[R]) -> ApiError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from voltaware_async.protocol.replies import Verdict
     from voltaware_async.protocol.requests import HttpRequest
     from voltaware_async.protocol.secret import Secret
-    from voltaware_async.transport.pace import Pace
+    from voltaware_async.transport.regulator import Regulator
     from voltaware_async.transport.session import HttpSession
     from voltaware_async.transport.traffic import Traffic
 
@@ -27,31 +27,30 @@ logger: Final = logging.getLogger("voltaware_async")
 class Wire:
     """Send one request and say what became of it. Whoever calls has waited for its turn."""
 
-    def __init__(self, session: HttpSession, pace: Pace, traffic: Traffic, longest_pause_s: float) -> None:
+    def __init__(self, session: HttpSession, regulator: Regulator, traffic: Traffic) -> None:
         self._session = session
-        self._pace = pace
+        self._regulator = regulator
         self._traffic = traffic
-        self._longest_pause_s = longest_pause_s
 
     async def attempt(
         self, request: HttpRequest[R], within_s: float, bearer: Secret | None = None
     ) -> Verdict[R]:
-        """Send once, bounded in time; a reply that asks for a pause holds every other request too."""
+        """Send once, bounded in time; how it ends decides what others may send."""
         self._traffic.requests += 1
         self._traffic.token_calls += request.endpoint.is_auth
-        started = asyncio.get_running_loop().time() if logger.isEnabledFor(logging.DEBUG) else 0.0
+        clock = asyncio.get_running_loop().time
+        sent_at = clock()
         response = await self._session.send(request, bearer, within_s)
+        now = clock()
         verdict = read(request, response) if isinstance(response, HttpResponse) else response
-        if started:
-            self._log(request, verdict, asyncio.get_running_loop().time() - started)
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log(request, verdict, now - sent_at)
         if isinstance(verdict, Failure):
-            self._heed(verdict)
+            self._traffic.throttled += verdict.is_throttle
+            self._regulator.failed(verdict, sent_at, now)
+        else:
+            self._regulator.answered(now, now - sent_at)
         return verdict
-
-    def _heed(self, failure: Failure) -> None:
-        self._traffic.throttled += failure.is_throttle
-        if failure.retry_after is not None:
-            self._pace.pause(min(failure.retry_after, self._longest_pause_s))
 
     def _log(self, request: HttpRequest[R], verdict: Verdict[R], seconds: float) -> None:
         """Log the template, never the target, a header or a body."""
