@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from conftest import CLI
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MOVES = re.compile(r"\x1b\[[0-9]*[AJK]|[\r\n]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
 
 
@@ -53,6 +56,17 @@ class Terminal:
         os.close(self._ours)
         return self.process.wait(timeout=10)
 
+    def go_away(self) -> int:
+        """Close the window on it; return the exit code."""
+        os.close(self._ours)
+        return self.process.wait(timeout=20)
+
     @property
     def cursor_is_shown(self) -> bool:
         return self.seen.rfind(SHOW) >= self.seen.rfind(HIDE)
+
+    @property
+    def lines(self) -> list[str]:
+        """Every line that was drawn, in its order, without what moves and paints."""
+        drawn = (_ESCAPES.sub("", line).rstrip() for line in _MOVES.split(self.seen.decode()))
+        return [line for line in drawn if line]

@@ -15,33 +15,38 @@ if TYPE_CHECKING:
 __all__ = ["print_account"]
 
 
-def print_account(summary: Summary, target: str, *, as_json: bool) -> None:
+def print_account(summary: Summary, command: str, target: str, *, as_json: bool) -> None:
     """Say how every planned cell ended, and what to do about those that did not end well."""
     if as_json:
         click.echo(json.dumps(summary.as_dict()))
         return
-    for line in _lines(summary, target):
+    for line in _lines(summary, command, target):
         say(line)
 
 
-def _lines(summary: Summary, target: str) -> list[str]:
+def _lines(summary: Summary, command: str, target: str) -> list[str]:
     minutes, seconds = divmod(summary.elapsed_s, 60)
     took = f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
-    cells = (
-        f"{summary.planned} cells: {summary.landed} landed, {summary.absent} absent (the API has no result), "
-        f"{summary.failed} failed, {summary.unasked} unasked; {summary.skipped} had landed before"
-    )
     requests = (
         f"{summary.requests} requests in {took} ({summary.rate_per_s:.1f}/s): {summary.retries} retries, "
         f"{summary.throttled} throttled, {summary.token_calls} token calls"
     )
-    if not summary.planned:
-        cells = f"nothing to ask: {summary.skipped} cells had landed before"
-    if not summary.planned and not summary.skipped:
-        cells = "nothing to ask: the API lists no devices"
-    lines = [cells, requests]
+    lines = [_cells(summary, command), requests]
     if summary.failed:
         lines.append(f"why cells failed:  voltaware status --failed --store {target}")
     if not summary.is_complete:
         lines.append("the same command again asks only what has not landed")
     return lines
+
+
+def _cells(summary: Summary, command: str) -> str:
+    if summary.planned:
+        return (
+            f"{summary.planned} cells: {summary.landed} landed, {summary.absent} absent (the API has no "
+            f"result), {summary.failed} failed, {summary.unasked} unasked; {summary.skipped} needed no asking"
+        )
+    if command == "retry-failed":
+        return "nothing to ask: no cell failed last time"
+    if summary.skipped:
+        return f"nothing to ask: {summary.skipped} cells landed before, or are absent and not yet due again"
+    return "nothing to ask: the API lists no devices"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,7 +14,12 @@ from voltaware_async.periods import Month, Period, Week
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DATASET", "MONTH", "PERIOD", "RATE", "WEEK"]
+__all__ = ["DATASET", "DAY", "DURATION", "MONTH", "PERIOD", "RATE", "WEEK"]
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# At most nine digits a unit: what float and clock can count.
+_DURATION: Final = re.compile("".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in "dhms"))
+_UNITS_S: Final = (86_400, 3600, 60, 1)
 
 
 class _Read(click.ParamType[object]):
@@ -71,7 +78,29 @@ def _rate(text: str) -> float | None:
     return rate
 
 
+def _duration(text: str) -> float:
+    """Read a duration, in seconds."""
+    match = _DURATION.fullmatch(text)
+    counts = match.groups(default="0") if match else ()
+    seconds = sum(int(count) * unit for count, unit in zip(counts, _UNITS_S, strict=False))
+    if not seconds:
+        raise ValueError(f"{text!r} is no duration: write it as 2d, 8h, 90m, 30s or 1h30m, over 0")
+    return float(seconds)
+
+
+def _day(text: str) -> date:
+    # Not fromisoformat alone: it also reads 20240712 and 2024-W28-5.
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no day: {error}; it is written YYYY-MM-DD, as 2024-09-15") from None
+    raise ValueError(f"a day is written YYYY-MM-DD, as 2024-09-15, not {text!r}")
+
+
 DATASET: Final = _Read("dataset", _dataset)
+DAY: Final = _Read("YYYY-MM-DD", _day)
+DURATION: Final = _Read("duration", _duration)
 MONTH: Final = _Read("YYYY-MM", Month.parse)
 PERIOD: Final = _Read("period", _period)
 RATE: Final = _Read("requests/s", _rate)

@@ -8,9 +8,12 @@ from voltaware_async import __version__
 from voltaware_async.cli.demo import demo
 from voltaware_async.cli.devices import devices
 from voltaware_async.cli.get import get
+from voltaware_async.cli.plan import plan
 from voltaware_async.cli.pull import pull
+from voltaware_async.cli.retry_failed import retry_failed
 from voltaware_async.cli.sandbox import sandbox
 from voltaware_async.cli.status import status
+from voltaware_async.cli.sync import sync
 
 __all__ = ["voltaware"]
 
@@ -32,5 +35,5 @@ def voltaware() -> None:
     """
 
 
-for command in (demo, sandbox, devices, get, pull, status):
+for command in (demo, sandbox, devices, get, plan, pull, sync, retry_failed, status):
     voltaware.add_command(command)

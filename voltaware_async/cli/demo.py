@@ -14,9 +14,12 @@ from rich.table import Table
 
 from voltaware_async.cells import Dataset
 from voltaware_async.cli.account import print_account
+from voltaware_async.cli.cell_options import Wanted
+from voltaware_async.cli.landing import land_followed
 from voltaware_async.cli.progress import display
-from voltaware_async.cli.pull import Wanted, land
+from voltaware_async.cli.pull import landing
 from voltaware_async.cli.run import run
+from voltaware_async.cli.talk import say
 from voltaware_async.client import VoltawareClient
 from voltaware_async.errors import ConfigurationError
 from voltaware_async.periods import Month
@@ -51,19 +54,18 @@ async def _demo() -> Exit:
     from voltaware_async.sandbox.server import CREDENTIALS  # noqa: PLC0415  other commands need no server
 
     month = _last_closed_month(datetime.now(UTC).date())
-    click.echo(f"A sandbox with {_DEVICES} devices, and {month} with its weeks into ./{_TARGET}:", err=True)
+    say(f"A sandbox with {_DEVICES} devices, and {month} with its weeks into ./{_TARGET}:")
+    work = landing(Wanted(_DATASETS, (month, *month.weeks())), None, command="demo")
     shown = display(quiet=False)
     with _sandbox() as base_url:
-        async with VoltawareClient(
+        client = VoltawareClient(
             CREDENTIALS.client_id, CREDENTIALS.client_secret, base_url=base_url, rate=_RATE
-        ) as client:
-            code = await land(
-                client, Wanted(_TARGET, _DATASETS, (month, *month.weeks())), shown, command="demo"
-            )
+        )
+        code = await land_followed(client, _TARGET, work, shown)
     with open_store(_TARGET, read_only=True) as store:
         _print_shares(month, store.consumption_by_appliance(Dataset.MONTH, month))
     if shown.summary is not None:
-        print_account(shown.summary, _TARGET, as_json=False)
+        print_account(shown.summary, "demo", _TARGET, as_json=False)
     _print_next(month)
     return code
 
@@ -108,10 +110,9 @@ def _print_shares(month: Month, shares: Sequence[ApplianceShare]) -> None:
 
 
 def _print_next(month: Month) -> None:
-    click.echo(
+    say(
         "\nTry next:\n"
         f"  voltaware status --store {_TARGET}\n"
         f"  voltaware sandbox --port 8765     # then, in another shell, with the credentials it prints:\n"
-        f"  voltaware pull --base-url http://127.0.0.1:8765 --store {_TARGET} --month {month.previous()}",
-        err=True,
+        f"  voltaware pull --base-url http://127.0.0.1:8765 --store {_TARGET} --month {month.previous()}"
     )

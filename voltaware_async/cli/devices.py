@@ -10,6 +10,7 @@ from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import connection_options
 from voltaware_async.cli.run import run
 from voltaware_async.cli.shown import shown
+from voltaware_async.cli.talk import say
 from voltaware_async.protocol import codec
 from voltaware_async.records.devices import DeviceId
 
@@ -40,7 +41,7 @@ async def _show(connection: Connection, device_id: DeviceId) -> Exit:
     async with connection.client() as client:
         device = await client.devices.get(device_id)
     if device is None:
-        click.echo(f"voltaware: the API knows no device {device_id!r}", err=True)
+        say(f"voltaware: the API knows no device {device_id!r}")
     else:
         click.echo(codec.DEVICE.encode(device))
     return Exit.COMPLETE

@@ -11,6 +11,7 @@ from voltaware_async.cli.arguments import DATASET, PERIOD
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import connection_options
 from voltaware_async.cli.run import run
+from voltaware_async.cli.talk import say
 from voltaware_async.protocol import codec
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.records.disaggregation import Disaggregation, MonthByWeeks
@@ -50,7 +51,7 @@ async def _get(connection: Connection, cell: Cell) -> Exit:
         case Fetched(record=record):
             click.echo(_as_json(cell.dataset, record))
         case Absent():
-            click.echo(f"voltaware: no {cell.dataset} of device {cell.device_id} for {cell.period}", err=True)
+            say(f"voltaware: no {cell.dataset} of device {cell.device_id} for {cell.period}")
         case failed:
             raise failed.error
     return Exit.COMPLETE

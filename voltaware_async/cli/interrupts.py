@@ -10,11 +10,11 @@ import anyio
 from rich.console import Console
 
 from voltaware_async.cli.exits import Exit
-from voltaware_async.cli.talk import say
+from voltaware_async.cli.talk import is_heard_live, say
 from voltaware_async.errors import VoltawareError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from anyio.abc import TaskStatus
 
@@ -34,14 +34,22 @@ class Interruptible:
         self._code: Exit | None = None
         self._error: VoltawareError | None = None
 
-    async def run(self, work: Callable[[anyio.Event], Awaitable[Exit]]) -> Exit:
+    async def run(
+        self,
+        work: Callable[[anyio.Event], Awaitable[Exit]],
+        *,
+        beside: Callable[[], Coroutine[object, object, None]] | None = None,
+    ) -> Exit:
         """Return the work's exit code, or the signal's; raise the VoltawareError that ended the work.
 
         The work gets an event that asks it to stop; if it has not, it is cancelled after a grace of 3.5 s.
+        What runs `beside` it is cancelled when the work has ended.
         """
         code = Exit.BUG
         async with anyio.create_task_group() as group:
             await group.start(self._watch, group.cancel_scope)
+            if beside is not None:
+                group.start_soon(beside)
             try:
                 code = await work(self._stop)
             except VoltawareError as error:
@@ -65,6 +73,7 @@ class Interruptible:
 
 def _end_at_once(signum: signal.Signals) -> None:
     """Die of the signal itself, as a scheduler expects; the store rolls back what was not committed."""
-    Console(stderr=True).show_cursor()  # the live display that hid it does not come to its end
+    if is_heard_live():  # the live display that hid the cursor does not come to its end
+        Console(stderr=True).show_cursor()
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

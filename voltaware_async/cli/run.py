@@ -11,9 +11,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import click
-
 from voltaware_async.cli.exits import Exit, of_error
+from voltaware_async.cli.talk import Log, let_go, say
 from voltaware_async.errors import VoltawareError
 
 if TYPE_CHECKING:
@@ -30,25 +29,26 @@ def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
     # What is loaded by now stays: the collector need not look at it again, nor at young objects so often.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    logging.basicConfig(format="voltaware: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="voltaware: %(message)s", level=logging.WARNING, handlers=[Log()])
     # A warning is a sentence here: the line of code that raised it says nothing to who runs a command.
     warnings.formatwarning = lambda message, *_where, **_more: f"voltaware: {message}\n"
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             code = runner.run(main())
     except VoltawareError as error:
-        click.echo(f"voltaware: {error}", err=True)
+        say(f"voltaware: {error}")
         code = of_error(error)
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # click ends quietly where the reader has gone
-        click.echo(f"voltaware: the system refused: {error}", err=True)
+        say(f"voltaware: the system refused: {error}")
         # What could not be written would be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = Exit.BUG
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("voltaware: interrupted", err=True)
+        say("voltaware: interrupted")
         code = Exit.INTERRUPTED
+    let_go()
     sys.exit(code)
 
 

@@ -11,6 +11,7 @@ import click
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.interrupts import Interruptible
 from voltaware_async.cli.run import run
+from voltaware_async.cli.talk import say
 from voltaware_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def _serve(emulator: Sandbox, address: str) -> Exit:
                 await stack.enter_async_context(emulator)
             except OSError as error:
                 raise ConfigurationError(f"cannot listen on {address}: {error.strerror}") from None
-            click.echo(f"client id {emulator.client_id}, client secret {emulator.client_secret}", err=True)
+            say(f"client id {emulator.client_id}, client secret {emulator.client_secret}")
             click.echo(f"ready {emulator.base_url}")
             await stop.wait()
         return Exit.COMPLETE

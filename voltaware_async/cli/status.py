@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import json_option, store_option
 from voltaware_async.cli.run import run
-from voltaware_async.cli.shown import shown
+from voltaware_async.cli.tables import print_table
+from voltaware_async.cli.talk import say
+from voltaware_async.fleet.due import HORIZON_MONTHS, due_slices
 from voltaware_async.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from voltaware_async.stores import Coverage, FailureReason
+    from voltaware_async.stores import Coverage, FailureReason, LastRun, Store
 
 __all__ = ["status"]
 
-_NO_END: Final = 10_000
+_COVERAGE = ("dataset", "period", "landed", "absent", "failed", "never_asked")
+_FAILURES = ("cells", "example", "reason")
 
 
 @click.command()
@@ -30,9 +31,10 @@ _NO_END: Final = 10_000
 @click.option("--failed", "of_failures", is_flag=True, help="Show why cells failed, with an example of each.")
 @json_option
 def status(*, target: str, of_failures: bool, as_json: bool) -> None:
-    """Show the coverage per dataset and period: landed, absent, failed, never asked.
+    """Show the coverage per dataset and period, the oldest gap, and how the last run ended.
 
-    Sends nothing. A device counts as never asked if the store knows it from other cells only.
+    Sends nothing. A gap is what failed or was never asked; an absent cell is none, for the API has answered
+    that there is no result. After a sync that was cut off, what it should have asked counts as never asked.
     """
     run(lambda: _status(target, of_failures=of_failures, as_json=as_json))
 
@@ -42,46 +44,73 @@ async def _status(target: str, *, of_failures: bool, as_json: bool) -> Exit:
         if of_failures:
             _print_failures(store.failures(), as_json=as_json)
         else:
-            _print_coverage(store.coverage(), as_json=as_json)
+            coverage = _coverage(store)
+            _print_coverage(coverage, as_json=as_json)
+            if not as_json:
+                for line in _lines(coverage, store.last_run(), target):
+                    click.echo(line)
     return Exit.COMPLETE
 
 
+def _coverage(store: Store) -> Sequence[Coverage]:
+    """Count what the ledger has; in a store that is synced, also what was due that night and never asked."""
+    coverage = store.coverage()
+    night = store.synced_as_of()
+    if night is None:
+        return coverage
+    oldest = min(it.period.start for it in coverage)
+    due = due_slices(dict.fromkeys(it.dataset for it in coverage), night, HORIZON_MONTHS)
+    return store.coverage([(it.dataset, it.period) for it in due if it.period.start >= oldest])
+
+
 def _print_coverage(coverage: Sequence[Coverage], *, as_json: bool) -> None:
-    names = ("dataset", "period", "landed", "absent", "failed", "never_asked")
-    _print(
-        names,
-        [
-            (str(it.dataset), str(it.period), it.landed, it.absent, it.failed, it.never_asked)
-            for it in coverage
-        ],
-        as_json=as_json,
-        empty="nothing has been asked yet",
-    )
+    rows = [
+        (str(it.dataset), str(it.period), it.landed, it.absent, it.failed, it.never_asked) for it in coverage
+    ]
+    if as_json:
+        gap = _oldest_gap(coverage)
+        objects = (dict(zip(_COVERAGE, row, strict=True)) for row in rows)
+        click.echo(
+            json.dumps([{**one, "oldest_gap": it is gap} for one, it in zip(objects, coverage, strict=True)])
+        )
+    elif rows:
+        print_table(_COVERAGE, rows)
+    else:
+        say("voltaware: nothing has been asked yet")
+
+
+def _oldest_gap(coverage: Sequence[Coverage]) -> Coverage | None:
+    gaps = [it for it in coverage if it.missing]
+    return min(gaps, key=lambda it: (it.period.start, it.period.end), default=None)
+
+
+def _lines(coverage: Sequence[Coverage], last: LastRun | None, target: str) -> Iterator[str]:
+    gap = _oldest_gap(coverage)
+    if coverage:
+        yield "no gap: every cell has landed, or the API has no result" if gap is None else _gap(gap)
+    if last is not None:
+        yield _last_run(last)
+    if any(it.failed for it in coverage):
+        yield f"why cells failed:  voltaware status --failed --store {target}"
+
+
+def _gap(gap: Coverage) -> str:
+    return f"oldest gap: {gap.dataset} {gap.period}: {gap.failed} failed, {gap.never_asked} never asked"
+
+
+def _last_run(last: LastRun) -> str:
+    began = f"last run: {last.command}, begun {last.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    if last.outcome is None:
+        return f"{began}, was killed before its end; the same command again goes on where it stopped"
+    left = f"{last.failed} failed, {last.unasked} unasked" if last.failed or last.unasked else ""
+    return f"{began}: {last.outcome}{f' ({left})' if left else ''}"
 
 
 def _print_failures(reasons: Sequence[FailureReason], *, as_json: bool) -> None:
-    _print(
-        ("cells", "example", "reason"),
-        [(it.cells, str(it.example), it.reason) for it in reasons],
-        as_json=as_json,
-        empty="no cell failed",
-    )
-
-
-def _print(
-    names: tuple[str, ...], rows: Sequence[tuple[str | int, ...]], *, as_json: bool, empty: str
-) -> None:
+    rows = [(it.cells, str(it.example), it.reason) for it in reasons]
     if as_json:
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
-        return
-    if not rows:
-        click.echo(f"voltaware: {empty}", err=True)
-        return
-    table = Table(box=None, pad_edge=False)
-    for name, value in zip(names, rows[0], strict=True):
-        table.add_column(name.replace("_", " "), justify="right" if isinstance(value, int) else "left")
-    for row in rows:
-        table.add_row(*(shown(str(value)) for value in row))
-    # As they are: an id or a reason may look like markup, and only a terminal's lines come to an end.
-    width = None if Console().is_terminal else _NO_END
-    Console(width=width, soft_wrap=True, markup=False, emoji=False, highlight=False).print(table)
+        click.echo(json.dumps([dict(zip(_FAILURES, row, strict=True)) for row in rows]))
+    elif rows:
+        print_table(_FAILURES, rows)
+    else:
+        say("voltaware: no cell failed")

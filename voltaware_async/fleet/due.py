@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
     from voltaware_async.stores.agenda import Absence
+    from voltaware_async.stores.ledger import LastRun
 
 __all__ = ["HORIZON_MONTHS", "as_of_day", "due_slices", "is_due_again", "today", "tonight"]
 
@@ -42,7 +43,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def as_of_day(as_of: date | None, last_run_at: datetime | None) -> date:
+def as_of_day(as_of: date | None, last_run: LastRun | None) -> date:
     """Return the day that a night takes for today; ConfigurationError where it cannot be that day.
 
     A day to come is refused, for what is not yet due would be asked and counted as absent. So is today, where
@@ -50,18 +51,18 @@ def as_of_day(as_of: date | None, last_run_at: datetime | None) -> date:
     """
     now = datetime.now(UTC)
     if as_of is None:
-        return _by_the_clock(now, last_run_at)
+        return _by_the_clock(now, last_run)
     latest = max(now.date(), now.astimezone().date())
     if as_of > latest:
         raise ConfigurationError(f"as of {as_of} lies in the future: today is {latest}")
     return as_of
 
 
-def _by_the_clock(now: datetime, last_run_at: datetime | None) -> date:
-    if last_run_at is not None and last_run_at - now > timedelta(days=1):
+def _by_the_clock(now: datetime, last_run: LastRun | None) -> date:
+    if last_run is not None and last_run.started_at - now > timedelta(days=1):
         raise ConfigurationError(
             f"this machine's clock says {now:%Y-%m-%d}, but the store's last run began on "
-            f"{last_run_at:%Y-%m-%d}: set the clock, or name the day (--as-of) once if it was wrong then"
+            f"{last_run.started_at:%Y-%m-%d}: set the clock; if it was wrong then, name the day (--as-of)"
         )
     return now.date()
 
@@ -72,6 +73,8 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
     A period is due once its results are available, and no longer once it has ended before the horizon: the
     first day of the month that lies `horizon_months` back.
     """
+    if as_of < _EARLIEST:  # by a clock that was never set: there is no period so early
+        return ()
     wanted = tuple(dict.fromkeys(datasets))
     horizon = _months_back(Month.of(as_of), horizon_months)
     due = [period for period in _periods_since(horizon, as_of) if period.end >= horizon.start]
@@ -113,12 +116,8 @@ def _last_calculation(as_of: date) -> date:
 
 def _months_back(month: Month, months: int) -> Month:
     """Return an earlier month, but none before the first that there is."""
-    ordinal = month.year * _MONTHS + month.month - 1 - months
-    return max(Month(*_year_and_month(ordinal)), Month.of(_EARLIEST)) if ordinal >= 0 else Month.of(_EARLIEST)
-
-
-def _year_and_month(ordinal: int) -> tuple[int, int]:
-    return ordinal // _MONTHS, ordinal % _MONTHS + 1
+    ordinal = max(month.year * _MONTHS + month.month - 1 - months, _EARLIEST.year * _MONTHS)
+    return Month(ordinal // _MONTHS, ordinal % _MONTHS + 1)
 
 
 def _periods_since(month: Month, as_of: date) -> Iterator[Period]:

@@ -202,7 +202,7 @@ class Fleet:
         *,
         command: str,
     ) -> Job:
-        day = as_of_day(as_of, await to_thread.run_sync(store.last_run_at))
+        day = as_of_day(as_of, await to_thread.run_sync(store.last_run))
         parts = due_slices(datasets, day, horizon_months)
         fleet = await self._distinct(devices)
         return Job(command=command, slices=parts, devices=fleet, agenda=tonight(day))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +25,7 @@ from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import date
 
     import anyio
@@ -49,6 +50,7 @@ _BATCH_CELLS: Final = 500
 _BATCH_AGE_S: Final = 5.0
 _PAGE_DEVICES: Final = 5000
 _PROGRESS_EVERY_S: Final = 0.1
+_REPORT_EVERY_S: Final = 1.0
 
 
 class Watcher(Protocol):
@@ -116,7 +118,7 @@ class Landing:
         stops = () if stop is None else (stop,)
         self._as_of = job.agenda.as_of
         survey = self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
-        with self._thread:
+        with self._thread, self._reporting():
             try:
                 await self._thread.call(self._begin, job)
                 await survey.run(concurrency, self._cut_off, *stops)
@@ -128,6 +130,22 @@ class Landing:
                     await self._end_early(error)
                 raise
             return await self._finish("interrupted" if stop is not None and stop.is_set() else None)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Tell the watcher each second where the run stands, also when nothing arrives."""
+        self._report_later()
+        try:
+            yield
+        finally:
+            self._next_report.cancel()
+
+    def _report_later(self) -> None:
+        self._next_report = asyncio.get_running_loop().call_later(_REPORT_EVERY_S, self._report)
+
+    def _report(self) -> None:
+        self._report_later()
+        self._progressed()
 
     def _begin(self, job: Job) -> None:
         self._store.begin(self._run_id, job.command, datetime.now(UTC))
@@ -219,8 +237,8 @@ class Landing:
                 await self._commit()
                 if self._survey is not None:
                     await self._survey.write()
-        except StoreError:
-            logger.exception("what had arrived could not be landed")
+        except StoreError as failure:
+            logger.warning("what had arrived could not be landed: %s", failure)
         finally:
             await self._close_account(_ending(error))
 
@@ -228,8 +246,8 @@ class Landing:
         self._tally.keep_only(self._landed)
         try:
             await self._finish(ending)
-        except StoreError:
-            logger.exception("the run's end could not be recorded")
+        except StoreError as failure:
+            logger.warning("the run's end could not be recorded: %s", failure)
 
     async def _finish(self, ending: str | None) -> Summary:
         elapsed_s = _now() - self._started

@@ -15,6 +15,7 @@ Two entries of one appliance in a record stay two rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -59,16 +60,17 @@ class Batch:
         return self.ledger.num_rows
 
 
-def batch_of(outcomes: Sequence[Outcome], run_id: str, at: datetime) -> Batch:
+def batch_of(outcomes: Sequence[Outcome], run_id: str, at: datetime, as_of: date | None = None) -> Batch:
     """Turn outcomes into tables, in their order.
 
-    `at` is an aware instant; it becomes the ledger's `updated_at`. A naive one is a ValueError, and so is a
-    device id or appliance key that is no Unicode text (a lone surrogate).
+    `at` is an aware instant; it becomes the ledger's `updated_at`. `as_of` is the day that the run took for
+    today, the ledger's `asked_on`; without it, the day of `at` in UTC. A naive `at` is a ValueError, and so
+    is a device id or appliance key that is no Unicode text (a lone surrogate).
     """
     builder = BatchBuilder()
     for outcome in outcomes:
         builder.add(outcome)
-    return builder.batch(run_id, at)
+    return builder.batch(run_id, at, as_of)
 
 
 @define
@@ -137,17 +139,18 @@ class BatchBuilder:
             self.consumption.add(key, appliance.appliance_key, appliance.total_consumption)
             self.cycles.extend(key, appliance)
 
-    def batch(self, run_id: str, at: datetime) -> Batch:
-        """Return the tables; `run_id` and `at` as in `batch_of`."""
+    def batch(self, run_id: str, at: datetime, as_of: date | None = None) -> Batch:
+        """Return the tables; `run_id`, `at` and `as_of` as in `batch_of`."""
         if at.tzinfo is None:
             raise ValueError(f"a batch is stamped with an aware instant, not {at!r}")
         keys = self.keys.table()
+        day = as_of or at.astimezone(UTC).date()
         return Batch(
             {
                 "consumption": self.consumption.table(keys),
                 "totals": self.totals.table(keys),
                 "cycles": self.cycles.table(keys),
-                "ledger": self.ledger.table(keys, run_id, at),
+                "ledger": self.ledger.table(keys, run_id, at, day),
             }
         )
 

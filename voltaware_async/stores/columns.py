@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from attrs import define, field
 
+from voltaware_async.stores.ledger import Status
 from voltaware_async.stores.tables import CONSUMPTION, CYCLES, KEY, LEDGER, TOTALS
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from voltaware_async.records.disaggregation import ApplianceConsumption, ApplianceCycles, Cycle
-    from voltaware_async.stores.ledger import Status
 
 _Column: TypeAlias = (
     "pa.StringArray | pa.Date32Array | pa.Int64Array | pa.DoubleArray | pa.TimestampArray | pa.BooleanArray"
@@ -150,9 +150,10 @@ class LedgerColumns:
         self.http_statuses.append(http_status)
         self.errors.append(error)
 
-    def table(self, keys: pa.Table, run_id: str, at: datetime) -> pa.Table:
-        """Return the rows, all of one run and instant."""
+    def table(self, keys: pa.Table, run_id: str, at: datetime, as_of: date) -> pa.Table:
+        """Return the rows, all of one run and instant, asked as of one day."""
         size = len(self.keys)
+        absent = [as_of if status is Status.ABSENT else None for status in self.statuses]
         values: list[_Column] = [
             _texts(self.statuses),
             pa.array(self.attempts, pa.int64()),
@@ -160,6 +161,8 @@ class LedgerColumns:
             _texts(self.errors),
             pa.repeat(pa.scalar(run_id, pa.string()), size),
             pa.repeat(pa.scalar(at, LEDGER.field("updated_at").type), size),
+            pa.repeat(pa.scalar(as_of, pa.date32()), size),
+            pa.array(absent, pa.date32()),
         ]
         return _with_keys(LEDGER, keys, self.keys, values)
 

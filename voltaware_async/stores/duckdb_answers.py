@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.cells import Dataset
 from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import DeviceId
-from voltaware_async.stores.ledger import Coverage, FailureReason
+from voltaware_async.stores.duckdb_session import named
+from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun
+from voltaware_async.stores.parts import parts_table
 from voltaware_async.stores.store import ApplianceShare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from duckdb import DuckDBPyConnection
 
     from voltaware_async.periods import Period
 
-__all__ = ["consumption_by_appliance", "coverage", "failures"]
+__all__ = ["consumption_by_appliance", "coverage", "failed_devices", "failures", "last_run", "synced_as_of"]
 
+# A period that ended before a device's first event, or a sensor that was never connected, lacks nothing.
 _COVERAGE: Final = """
+WITH known AS (
+    SELECT
+        device_id,
+        first_day,
+        coalesce(connection_state = 'never_connected', false) AND first_event IS NULL AS is_dormant
+    FROM devices
+    UNION ALL
+    SELECT DISTINCT device_id, CAST(NULL AS DATE), false FROM ledger ANTI JOIN devices USING (device_id)
+),
+shown AS (
+    SELECT dataset, period_start, period_end FROM ledger
+    UNION
+    SELECT dataset, period_start, period_end FROM parts
+),
+eligible AS (
+    SELECT period_end, sum(devices) FILTER (first_day IS NULL OR first_day <= period_end) AS devices
+    FROM (SELECT DISTINCT period_end FROM shown)
+    CROSS JOIN (SELECT first_day, count(*) AS devices FROM known WHERE NOT is_dormant GROUP BY first_day)
+    GROUP BY period_end
+),
+asked AS (
+    SELECT
+        dataset,
+        period_start,
+        period_end,
+        count(*) FILTER (status = 'landed') AS landed,
+        count(*) FILTER (status = 'absent') AS absent,
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (NOT is_dormant AND (first_day IS NULL OR first_day <= period_end)) AS eligible
+    FROM ledger JOIN known USING (device_id)
+    GROUP BY ALL
+)
 SELECT
     dataset,
     period_start,
-    count(*) FILTER (status = 'landed'),
-    count(*) FILTER (status = 'absent'),
-    count(*) FILTER (status = 'failed'),
-    (SELECT count(DISTINCT device_id) FROM ledger) - count(*)
-FROM ledger
-GROUP BY dataset, period_start
+    coalesce(landed, 0),
+    coalesce(absent, 0),
+    coalesce(failed, 0),
+    coalesce(eligible.devices, 0) - coalesce(asked.eligible, 0)
+FROM shown
+LEFT JOIN asked USING (dataset, period_start, period_end)
+LEFT JOIN eligible USING (period_end)
 """
+
+# The one that was written last: a clock may have jumped since an earlier one.
+_LAST_RUN: Final = """
+SELECT command, started_at, outcome, failed, unasked FROM runs ORDER BY rowid DESC LIMIT 1
+"""
+
+_SYNCED_AS_OF: Final = """
+SELECT max(asked_on) FROM ledger WHERE EXISTS (SELECT 1 FROM runs WHERE command = 'sync')
+"""
+
+_FAILED_DEVICES: Final = "SELECT DISTINCT device_id FROM ledger WHERE status = 'failed' ORDER BY device_id"
 
 # An error names its device and its attempts (errors.ErrorContext): cells that failed alike differ in these.
 _FAILURES: Final = r"""
@@ -59,9 +106,29 @@ ORDER BY wh DESC, appliance_key
 """
 
 
-def coverage(connection: DuckDBPyConnection) -> Sequence[Coverage]:
-    """Count how cells ended, per dataset and period."""
-    rows = connection.execute(_COVERAGE).fetchall()
+def last_run(connection: DuckDBPyConnection) -> LastRun | None:
+    """Return the run that was begun last."""
+    rows = connection.execute(_LAST_RUN).fetchall()
+    return LastRun(*rows[0]) if rows else None
+
+
+def synced_as_of(connection: DuckDBPyConnection) -> date | None:
+    """Return the last day that cells were asked as of, if any run was a sync."""
+    [(day,)] = connection.execute(_SYNCED_AS_OF).fetchall()
+    return date.fromisoformat(str(day)) if day else None
+
+
+def failed_devices(connection: DuckDBPyConnection) -> Sequence[DeviceId]:
+    """Return the devices with a failed cell."""
+    return [DeviceId(device_id) for (device_id,) in connection.execute(_FAILED_DEVICES).fetchall()]
+
+
+def coverage(
+    connection: DuckDBPyConnection, expected: Sequence[tuple[Dataset, Period]]
+) -> Sequence[Coverage]:
+    """Count how cells ended, per dataset and period; of those in the ledger, and of the expected ones."""
+    with named(connection, "parts", parts_table(expected)):
+        rows = connection.execute(_COVERAGE).fetchall()
     counted = [
         Coverage(Dataset(name), _period(Dataset(name), start), *counts) for name, start, *counts in rows
     ]

@@ -34,8 +34,12 @@ _LANDED: Final = """
 SELECT any_value(device_id), count(*) FROM earlier_entries WHERE status = 'landed'
 """
 
-_ADD_UP_ATTEMPTS: Final = """
-SELECT new.* REPLACE (new.attempts + coalesce(earlier.attempts, 0) AS attempts)
+# A cell is absent since it first was, also where it failed in between.
+_ADD_UP: Final = """
+SELECT new.* REPLACE (
+    new.attempts + coalesce(earlier.attempts, 0) AS attempts,
+    CASE WHEN new.status <> 'landed' THEN coalesce(earlier.absent_since, new.absent_since) END AS absent_since
+)
 FROM new_entries AS new
 LEFT JOIN earlier_entries AS earlier USING (device_id, dataset, period_start, period_end)
 """
@@ -70,7 +74,7 @@ def _replace_earlier(connection: DuckDBPyConnection) -> pa.Table:
     _refuse(connection, _REPEATED, "stand in one batch twice")
     connection.execute(_FIND_EARLIER)
     _refuse(connection, _LANDED, "have landed already")
-    added_up: pa.Table = connection.sql(_ADD_UP_ATTEMPTS).to_arrow_table()
+    added_up: pa.Table = connection.sql(_ADD_UP).to_arrow_table()
     connection.execute(_DELETE_EARLIER)
     return added_up
 

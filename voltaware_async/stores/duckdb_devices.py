@@ -22,14 +22,19 @@ __all__ = ["RunDevices"]
 
 _CREATE: Final = """
 CREATE TEMP TABLE run_devices (
-    ordinal BIGINT, device_id VARCHAR, first_day DATE, is_dormant BOOLEAN, looked_up_on DATE
+    ordinal BIGINT,
+    device_id VARCHAR,
+    first_day DATE,
+    is_dormant BOOLEAN,
+    looked_up_on DATE,
+    is_enlisted BOOLEAN
 );
 CREATE TEMP TABLE unseen (ordinal BIGINT, device_id VARCHAR);
 """
 
 _REMEMBER: Final = """
 INSERT INTO run_devices (ordinal, device_id)
-SELECT min(ordinal) AS first_ordinal, device_id FROM listed_devices GROUP BY device_id ORDER BY first_ordinal
+SELECT min(ordinal), device_id FROM listed_devices GROUP BY device_id
 """
 
 # A first day or a sensor that was never connected count only where the agenda minds them.
@@ -41,9 +46,9 @@ SELECT
     CASE WHEN $minds THEN devices.first_day END AS first_day,
     $minds AND coalesce(devices.connection_state = 'never_connected', false)
         AND devices.first_event IS NULL AS is_dormant,
-    devices.asked_on AS looked_up_on
+    devices.asked_on AS looked_up_on,
+    devices.device_id IS NOT NULL AS is_enlisted
 FROM run_devices LEFT JOIN devices USING (device_id)
-ORDER BY ordinal
 """
 
 _IS_UNSEEN: Final = """(
@@ -72,9 +77,20 @@ SELECT ordinal, device_id FROM unseen WHERE ordinal > $after ORDER BY ordinal LI
 
 _FORGET: Final = "DELETE FROM devices WHERE device_id IN (SELECT device_id FROM seen_devices)"
 
+_LAST_UNKNOWN: Final = "SELECT coalesce(max(ordinal), -1) FROM run_devices WHERE NOT is_enlisted"
+
+# In portions: what a transaction inserts stays in memory until it ends.
 _ENLIST: Final = """
-INSERT INTO devices (device_id) SELECT device_id FROM run_devices ANTI JOIN devices USING (device_id)
+INSERT INTO devices (device_id)
+SELECT device_id FROM run_devices WHERE NOT is_enlisted AND ordinal BETWEEN $first AND $last ORDER BY ordinal
 """
+
+
+_PORTION: Final = 200_000
+
+# What its joins take of a fleet of millions, even while they spill to disk: with less, DuckDB gives up.
+_LEAST_SHARE_MB: Final = 64
+_BYTES_PER_DEVICE: Final = 64
 
 
 class RunDevices:
@@ -88,6 +104,8 @@ class RunDevices:
     def begin(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
         """Forget the last run's devices and remember these, each where it stands first."""
         self._agenda = agenda
+        share_mb = max(_LEAST_SHARE_MB, len(devices) * _BYTES_PER_DEVICE // 1_000_000)
+        self._connection.execute(f"SET memory_limit = '{share_mb}MB'")
         self._connection.execute("DELETE FROM run_devices")
         with named(self._connection, "listed_devices", devices_table(devices)):
             self._connection.execute(_REMEMBER)
@@ -102,7 +120,7 @@ class RunDevices:
         """List the devices that are to be looked up before these parts are asked; return how many."""
         self._connection.execute("DELETE FROM unseen")
         agenda = self._agenda
-        if agenda is None or not agenda.minds_first_event:
+        if agenda is None or not agenda.minds_first_event or not parts:
             return 0
         days = {"look_again_before": agenda.look_again_before, "as_of": agenda.as_of}
         if self._connection.execute(_COUNT_UNSEEN, days).fetchall() == [(0,)]:
@@ -125,5 +143,8 @@ class RunDevices:
             self._connection.from_arrow(seen).insert_into("devices")
 
     def enlist(self) -> None:
-        """Make the run's devices known to the store, by their ids alone, where they are not."""
-        self._connection.execute(_ENLIST)
+        """Take over what is known by now, and write the ids of the devices that the store does not know."""
+        self.recall()
+        [(last,)] = self._connection.execute(_LAST_UNKNOWN).fetchall()
+        for first in range(0, last + 1, _PORTION):
+            self._connection.execute(_ENLIST, {"first": first, "last": first + _PORTION - 1})

@@ -6,9 +6,11 @@ So nothing here, and nobody else in the process, may open the file by itself.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -17,17 +19,18 @@ import duckdb
 
 from voltaware_async.errors import StoreError
 from voltaware_async.stores.duckdb_errors import store_errors
-from voltaware_async.stores.duckdb_session import transaction
-from voltaware_async.stores.tables import TABLES, create_table_sql
+from voltaware_async.stores.duckdb_format import FORMAT_VERSION, MARKER, create_tables, upgrade, version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from duckdb import DuckDBPyConnection
 
-__all__ = ["FORMAT_VERSION", "connect_store"]
+__all__ = ["connect_store", "empty_database"]
 
-FORMAT_VERSION: Final = 1
-_MARKER: Final = "voltaware_store"
 _HEADERS_SIZE: Final = 3 * 4096
+_DRAFTS: Final = ".voltaware-draft-"
+_ALONE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 # One thread: commits of some thousand rows gain nothing from more, and their CPU time grows.
 _SETTINGS: Final[dict[str, str | bool | int]] = {
@@ -52,6 +55,14 @@ def connect_store(target: str, path: Path, *, read_only: bool) -> DuckDBPyConnec
         return _open_to_read(target, path) if read_only else _open_to_write(target, path)
 
 
+def empty_database() -> DuckDBPyConnection:
+    """Make a store in memory: what a store would be that is not there yet."""
+    connection = duckdb.connect(":memory:", config={**_SETTINGS})
+    connection.execute("SET TimeZone = 'UTC'")
+    create_tables(connection)
+    return connection
+
+
 def _refuse_place(target: str, path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(f"{target} cannot be created: there is no directory {path.parent}")
@@ -66,19 +77,26 @@ def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
         connection = on_error.enter_context(_connect(path, read_only=True))
         if not _is_store(target, path, connection):
             raise StoreError(f"{target} is an empty database: a pull makes it a store")
+        if (version := version_of(connection)) < FORMAT_VERSION:
+            raise StoreError(f"{target} has the earlier format {version}: the next pull or sync renews it")
         on_error.pop_all()
     return connection
 
 
 def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
     """Look first, without writing: to open a file for writing may change it."""
+    _clear_left_overs(path.parent)
     if not path.exists():
         _create(target, path)
     with _connect(path, read_only=True) as looking:
         is_store = _is_store(target, path, looking)
-    connection = _connect(path, read_only=False)
-    if not is_store:
-        _create_tables(connection)
+    with ExitStack() as on_error:
+        connection = on_error.enter_context(_connect(path, read_only=False))
+        if is_store:
+            upgrade(connection)
+        else:
+            create_tables(connection)
+        on_error.pop_all()
     return connection
 
 
@@ -99,21 +117,49 @@ def _create(target: str, path: Path) -> None:
     log = path.with_name(f"{path.name}.wal")
     if log.exists():
         raise StoreError(f"{log} belongs to a store that is gone: move it away, then {target} can be created")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".voltaware-") as folder:
-        draft = Path(folder, "new.duckdb")
+    with _draft_folder(path.parent) as folder:
+        draft = folder / "new.duckdb"
         with _connect(draft, read_only=False) as connection:
-            _create_tables(connection)
+            create_tables(connection)
         with suppress(FileExistsError):
             os.link(draft, path)
 
 
-def _create_tables(connection: DuckDBPyConnection) -> None:
-    with transaction(connection):
-        for name, schema in TABLES.items():
-            connection.execute(create_table_sql(name, schema))
-        connection.execute(f"CREATE TABLE {_MARKER} (version BIGINT NOT NULL)")
-        connection.execute("INSERT INTO voltaware_store VALUES (?)", [FORMAT_VERSION])
-    connection.execute("CHECKPOINT")
+@contextmanager
+def _draft_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for a draft, and hold a lock on it.
+
+    The lock ends when its maker does, however that happens: unlike a process id it is never somebody else's,
+    and it means the same in every container that shares the disk.
+    """
+    made = Path(tempfile.mkdtemp(dir=parent, prefix=".voltaware-"))
+    with _opened(made) as descriptor:
+        # Not every file system has locks: there no left-over is cleared away.
+        with suppress(OSError):
+            fcntl.flock(descriptor, _ALONE)
+        # It gets the name of a draft when the lock is held: nobody takes it for a left-over before.
+        folder = made.rename(parent / f"{_DRAFTS}{uuid4().hex}")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_left_overs(parent: Path) -> None:
+    """Remove the drafts of makers that were killed."""
+    for left_over in parent.glob(f"{_DRAFTS}*"):
+        with suppress(OSError), _opened(left_over) as descriptor:
+            fcntl.flock(descriptor, _ALONE)
+            shutil.rmtree(left_over)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _is_store(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
@@ -122,10 +168,9 @@ def _is_store(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
     tables = connection.execute(_TABLES_AND_VIEWS).fetchall()
     if not tables:
         return False
-    if (_MARKER,) not in tables:
+    if (MARKER,) not in tables:
         raise StoreError(f"{target} is a database of something else: its tables are not a store's")
-    [(version,)] = connection.execute("SELECT max(version) FROM voltaware_store").fetchall()
-    if version != FORMAT_VERSION:
+    if (version := version_of(connection)) > FORMAT_VERSION:
         raise StoreError(
             f"{target} has format {version} and this release knows {FORMAT_VERSION}: upgrade voltaware-async"
         )

@@ -50,4 +50,3 @@ def upgrade(connection: DuckDBPyConnection) -> None:
     while (version := version_of(connection)) in _UPGRADES:
         with transaction(connection):
             connection.execute(_UPGRADES[version])
-    connection.execute("CHECKPOINT")

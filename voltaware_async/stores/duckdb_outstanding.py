@@ -34,7 +34,10 @@ SELECT DISTINCT dataset, http_status, absent_since, asked_on FROM ledger WHERE s
 """
 
 _IS_ELIGIBLE: Final = "(NOT is_dormant AND (first_day IS NULL OR first_day <= {period_end}))"
-_IS_DUE_AGAIN: Final = "(status = 'failed' OR status = 'absent' AND coalesce(is_due, false))"
+# What the open run has asked is not due again, however it ended: a run asks each cell once.
+_IS_DUE_AGAIN: Final = """(
+    (status = 'failed' OR status = 'absent' AND coalesce(is_due, false)) AND run_id IS DISTINCT FROM $run_id
+)"""
 _ENTRIES: Final = """
 ledger
 JOIN run_devices USING (device_id)
@@ -61,22 +64,21 @@ GROUP BY period_end
 
 _OF_PART: Final = "dataset = $dataset AND period_start = $start AND period_end = $end"
 
-_LIST: Final = {
-    Turn.FIRST: f"""
-        INSERT INTO outstanding
-        SELECT ordinal, device_id
-        FROM run_devices ANTI JOIN (SELECT device_id FROM ledger WHERE {_OF_PART}) USING (device_id)
-        WHERE {_IS_ELIGIBLE.format(period_end="$end")}
-        ORDER BY ordinal
-    """,
-    Turn.AGAIN: f"""
-        INSERT INTO outstanding
-        SELECT ordinal, device_id
-        FROM {_ENTRIES}
-        WHERE {_OF_PART} AND {_IS_DUE_AGAIN} AND {_IS_ELIGIBLE.format(period_end="$end")}
-        ORDER BY ordinal
-    """,
-}
+_LIST_FIRST: Final = f"""
+INSERT INTO outstanding
+SELECT ordinal, device_id
+FROM run_devices ANTI JOIN (SELECT device_id FROM ledger WHERE {_OF_PART}) USING (device_id)
+WHERE {_IS_ELIGIBLE.format(period_end="$end")}
+ORDER BY ordinal
+"""
+
+_LIST_AGAIN: Final = f"""
+INSERT INTO outstanding
+SELECT ordinal, device_id
+FROM {_ENTRIES}
+WHERE {_OF_PART} AND {_IS_DUE_AGAIN} AND {_IS_ELIGIBLE.format(period_end="$end")}
+ORDER BY ordinal
+"""
 
 _PAGE: Final = """
 SELECT ordinal, device_id FROM outstanding WHERE ordinal > $after ORDER BY ordinal LIMIT $limit
@@ -91,9 +93,14 @@ class OutstandingCells:
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
         self._asks_first = True
+        self._run_id: str | None = None
         self._listed: tuple[Dataset, Period, Turn, int] | None = None
         self.given_out = GivenOut()
         connection.execute(_CREATE)
+
+    def open_run(self, run_id: str | None) -> None:
+        """Take note of the run whose entries are new to the ledger; None when it is over."""
+        self._run_id = run_id
 
     def begin(self, agenda: Agenda) -> None:
         """Take up an agenda; what is due again is decided once for all cells that share the same facts."""
@@ -109,7 +116,7 @@ class OutstandingCells:
     def count(self, parts: Sequence[tuple[Dataset, Period]]) -> Sequence[Count]:
         """Count the cells of each dataset and period, in one scan of the ledger."""
         with named(self._connection, "parts", parts_table(parts)):
-            rows = self._connection.execute(_COUNT).fetchall()
+            rows = self._connection.execute(_COUNT, {"run_id": self._run_id}).fetchall()
             eligible = dict(self._connection.execute(_COUNT_ELIGIBLE).fetchall())
         counted = {(name, start): counts for name, start, *counts in rows}
         return [
@@ -141,12 +148,19 @@ class OutstandingCells:
         return [DeviceId(device_id) for _, device_id in rows], last
 
     def relist(self) -> None:
-        """Read the ledger again at the next page: it changed in cells that were not given out."""
+        """Read anew at the next page: the ledger changed in cells that were not given out, or the agenda."""
         self._listed = None
 
     def _list(self, dataset: Dataset, period: Period, turn: Turn) -> None:
-        """Look the devices up in the ledger once, for all pages to come."""
+        """Look the devices up in the ledger once, for all pages to come.
+
+        A cell that was given out before may come again on a later page. Were it remembered until then, its
+        commit would not have the ledger looked at again, and it could land twice.
+        """
+        self.given_out.forget(dataset, period.start)
         self._connection.execute("DELETE FROM outstanding")
-        if turn is Turn.AGAIN or self._asks_first:
-            part = {"dataset": dataset.value, "start": period.start, "end": period.end}
-            self._connection.execute(_LIST[turn], part)
+        part = {"dataset": dataset.value, "start": period.start, "end": period.end}
+        if turn is Turn.AGAIN:
+            self._connection.execute(_LIST_AGAIN, {**part, "run_id": self._run_id})
+        elif self._asks_first:
+            self._connection.execute(_LIST_FIRST, part)

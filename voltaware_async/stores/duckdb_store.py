@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, Final, Self
 import pyarrow as pa
 
 from voltaware_async.errors import ConfigurationError, StoreError
-from voltaware_async.stores.duckdb_answers import consumption_by_appliance, coverage, failures
+from voltaware_async.stores.duckdb_answers import (
+    consumption_by_appliance,
+    coverage,
+    failed_devices,
+    failures,
+    last_run,
+    synced_as_of,
+)
 from voltaware_async.stores.duckdb_commit import write_batch
+from voltaware_async.stores.duckdb_devices import RunDevices
 from voltaware_async.stores.duckdb_errors import store_errors
-from voltaware_async.stores.duckdb_file import connect_store
-from voltaware_async.stores.duckdb_outstanding import OutstandingCells, listed_devices
-from voltaware_async.stores.duckdb_session import named, transaction
+from voltaware_async.stores.duckdb_file import connect_store, empty_database
+from voltaware_async.stores.duckdb_outstanding import OutstandingCells
+from voltaware_async.stores.duckdb_session import transaction
 from voltaware_async.stores.given_out import Known
 from voltaware_async.stores.tables import COUNTS, RUNS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from types import TracebackType
 
     from duckdb import DuckDBPyConnection
@@ -28,8 +36,9 @@ if TYPE_CHECKING:
     from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId
+    from voltaware_async.stores.agenda import Agenda, Count, Turn
     from voltaware_async.stores.batches import Batch
-    from voltaware_async.stores.ledger import Coverage, FailureReason
+    from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun
     from voltaware_async.stores.store import ApplianceShare
 
 __all__ = ["DuckDBStore"]
@@ -54,6 +63,7 @@ class DuckDBStore:
     def __init__(self, target: str, connection: DuckDBPyConnection) -> None:
         self._target = target
         self._connection = connection
+        self._devices = RunDevices(connection)
         self._cells = OutstandingCells(connection)
 
     @classmethod
@@ -63,31 +73,62 @@ class DuckDBStore:
         connection = connect_store(target, Path(os.path.realpath(path)), read_only=read_only)
         return cls(target, connection)
 
+    @classmethod
+    def empty(cls, target: str) -> Self:
+        """Make an empty store in memory, to see what a store that is not there yet would be asked for."""
+        return cls(target, empty_database())
+
     @property
     def target(self) -> str:
         """What was opened, as it was written."""
         return self._target
 
-    def begin(self, run_id: str, command: str, started_at: datetime, devices: Sequence[DeviceId]) -> None:
-        """Open a run, and remember its devices in their order."""
+    def begin(self, run_id: str, command: str, started_at: datetime) -> None:
+        """Open a run."""
         run = {"run_id": run_id, "command": command, "started_at": started_at}
         row = pa.Table.from_pylist([run], schema=RUNS)
-        listed = named(self._connection, "listed_devices", listed_devices(devices))
-        with store_errors(self._target), listed, transaction(self._connection):
+        with store_errors(self._target), transaction(self._connection):
             self._connection.from_arrow(row).insert_into("runs")
-            self._cells.begin()
+        self._cells.open_run(run_id)
 
-    def count_outstanding(self, dataset: Dataset, period: Period) -> int:
-        """Count the run's devices whose cell has not landed."""
+    def consider(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
+        """Remember a run's devices in their order, and what is to be asked of them."""
         with store_errors(self._target):
-            return self._cells.count(dataset, period)
+            self._devices.begin(devices, agenda)
+            self._cells.begin(agenda)
+
+    def count(self, parts: Sequence[tuple[Dataset, Period]]) -> Sequence[Count]:
+        """Count what is to be asked, per dataset and period."""
+        with store_errors(self._target):
+            return self._cells.count(parts)
 
     def outstanding(
-        self, dataset: Dataset, period: Period, after: int, limit: int
+        self, dataset: Dataset, period: Period, turn: Turn, after: int, limit: int
     ) -> tuple[Sequence[DeviceId], int]:
-        """Return the next devices whose cell has not landed, and the position of the last one."""
+        """Return the next devices whose cell is to be asked, and the position of the last one."""
         with store_errors(self._target):
-            return self._cells.page(dataset, period, after, limit)
+            return self._cells.page(dataset, period, turn, after, limit)
+
+    def count_unseen(self, parts: Sequence[tuple[Dataset, Period]]) -> int:
+        """Count the devices that are to be looked up before these parts are asked."""
+        with store_errors(self._target):
+            return self._devices.list_unseen(parts)
+
+    def unseen(self, after: int, limit: int) -> tuple[Sequence[DeviceId], int]:
+        """Return the next devices that are to be looked up, and the position of the last one."""
+        with store_errors(self._target):
+            return self._devices.unseen(after, limit)
+
+    def see(self, devices: pa.Table) -> None:
+        """Write what the API said of some devices, in place of what was known."""
+        with store_errors(self._target):
+            self._devices.write(devices)
+
+    def enlist(self) -> None:
+        """Write the ids of the run's devices, and go on with what is known of them by now."""
+        with store_errors(self._target):
+            self._devices.enlist()
+        self._cells.relist()
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries in one transaction, each cell once.
@@ -113,11 +154,27 @@ class DuckDBStore:
             [(changed,)] = self._connection.execute(_FINISH, run).fetchall()
         if not changed:
             raise StoreError(f"{self._target} has no run {run_id} to finish")
+        self._cells.open_run(None)
 
-    def coverage(self) -> Sequence[Coverage]:
+    def last_run(self) -> LastRun | None:
+        """Return the run that was begun last."""
+        with store_errors(self._target):
+            return last_run(self._connection)
+
+    def synced_as_of(self) -> date | None:
+        """Return the last day that cells were asked as of, if any run was a sync."""
+        with store_errors(self._target):
+            return synced_as_of(self._connection)
+
+    def failed_devices(self) -> Sequence[DeviceId]:
+        """Return the devices with a cell that failed last time."""
+        with store_errors(self._target):
+            return failed_devices(self._connection)
+
+    def coverage(self, expected: Sequence[tuple[Dataset, Period]] = ()) -> Sequence[Coverage]:
         """Count how cells ended, per dataset and period."""
         with store_errors(self._target):
-            return coverage(self._connection)
+            return coverage(self._connection, expected)
 
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:
         """Count the failed cells by reason, the most frequent first."""

@@ -45,6 +45,10 @@ class GivenOut:
             self._cells.clear()
         self._cells.setdefault((dataset, start), {}).update(cells)
 
+    def forget(self, dataset: str, start: date) -> None:
+        """Forget the cells of a dataset and period: they are about to be listed, and given out, anew."""
+        self._cells.pop((dataset, start), None)
+
     def claim(self, ledger: pa.Table) -> Known:
         """Take a batch's cells out, and tell what is known of all of them; a cell can be taken once."""
         return min([self._take(*cells) for cells in _by_partition(ledger)], default=Known.NEVER_ASKED)

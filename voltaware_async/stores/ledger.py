@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from attrs import frozen
@@ -10,7 +11,7 @@ from voltaware_async.cells import Dataset
 from voltaware_async.periods import Period
 from voltaware_async.records.devices import DeviceId
 
-__all__ = ["Coverage", "FailureReason", "Status"]
+__all__ = ["Coverage", "FailureReason", "LastRun", "Status"]
 
 
 class Status(StrEnum):
@@ -25,7 +26,8 @@ class Status(StrEnum):
 class Coverage:
     """Count how the cells of one dataset and period ended.
 
-    `never_asked` counts the devices that the ledger knows from any cell, and not from one of these.
+    `never_asked` counts the devices that the store knows and that have no such cell, but for those whose
+    first event came after the period, and sensors that were never connected.
     """
 
     dataset: Dataset
@@ -34,6 +36,22 @@ class Coverage:
     absent: int
     failed: int
     never_asked: int
+
+    @property
+    def missing(self) -> int:
+        """The cells of which it is not known whether they have a result."""
+        return self.failed + self.never_asked
+
+
+@frozen
+class LastRun:
+    """Tell how the last run went; one without an outcome was killed before its end."""
+
+    command: str
+    started_at: datetime
+    outcome: str | None
+    failed: int | None
+    unasked: int | None
 
 
 @frozen

@@ -53,6 +53,14 @@ def _first_day(first_event: datetime | None, locale: Locale) -> date | None:
     if first_event is None:
         return None
     try:
+        return _day_on_its_clock(first_event, locale)
+    except OverflowError:
+        # The first or last day that there is: no clock's date can be told, and no period is near it.
+        return first_event.date()
+
+
+def _day_on_its_clock(first_event: datetime, locale: Locale) -> date:
+    try:
         return first_event.astimezone(locale.tz).date()
     except ValueError:
         return (first_event.astimezone(UTC) - _FURTHEST_BEHIND).date()

@@ -8,7 +8,7 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from types import TracebackType
 
     import pyarrow as pa
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId
+    from voltaware_async.stores.agenda import Agenda, Count, Turn
     from voltaware_async.stores.batches import Batch
-    from voltaware_async.stores.ledger import Coverage, FailureReason
+    from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun
 
 __all__ = ["ApplianceShare", "Store"]
 
@@ -46,23 +47,43 @@ class Store(Protocol):
     def target(self) -> str:
         """What was opened, as it was written."""
 
-    def begin(self, run_id: str, command: str, started_at: datetime, devices: Sequence[DeviceId]) -> None:
-        """Open a run: a row in `runs` without an outcome, and its devices in their order.
+    def begin(self, run_id: str, command: str, started_at: datetime) -> None:
+        """Open a run: a row in `runs` without an outcome. `started_at` is aware."""
 
-        A device that is named twice counts once, where it stands first. `started_at` is aware.
+    def consider(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
+        """Remember a run's devices in their order, and what is to be asked of them; writes nothing.
+
+        A device that is named twice counts once, where it stands first.
         """
 
-    def count_outstanding(self, dataset: Dataset, period: Period) -> int:
-        """Count the run's devices whose cell has not landed."""
+    def count(self, parts: Sequence[tuple[Dataset, Period]]) -> Sequence[Count]:
+        """Count what is to be asked, per dataset and period, in their order."""
 
     def outstanding(
-        self, dataset: Dataset, period: Period, after: int, limit: int
+        self, dataset: Dataset, period: Period, turn: Turn, after: int, limit: int
     ) -> tuple[Sequence[DeviceId], int]:
-        """Return the next devices, at most `limit`, whose cell has not landed, and the last one's position.
+        """Return the next devices, at most `limit`, whose cell is to be asked, and the last one's position.
 
         Begin with `after=-1`, then pass the position that came back, until no device comes back.
-        The ledger is read at the first page of a dataset and period, not again at every page.
+        The ledger is read at the first page of a dataset, period and turn, not again at every page.
+        What the run that is open has asked is in no later page: it asks each cell once.
         """
+
+    def count_unseen(self, parts: Sequence[tuple[Dataset, Period]]) -> int:
+        """Count the devices that are to be looked up before these parts are asked.
+
+        They are those of which the store knows nothing but the id, and that it lacks some cell of; and, once
+        a week, sensors that were never connected.
+        """
+
+    def unseen(self, after: int, limit: int) -> tuple[Sequence[DeviceId], int]:
+        """Page through the devices that `count_unseen` counted, as `outstanding` does."""
+
+    def see(self, devices: pa.Table) -> None:
+        """Write rows of the table `devices`, in place of what was known of them."""
+
+    def enlist(self) -> None:
+        """Write the ids of the run's devices into `devices`, and go on with what is known of them by now."""
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries together, or on any error nothing.
@@ -76,8 +97,20 @@ class Store(Protocol):
     ) -> None:
         """Close a run. `counts` has the keys of a summary; those that it lacks stay null."""
 
-    def coverage(self) -> Sequence[Coverage]:
-        """Return the counts per dataset and period, in the order of `Dataset`, oldest period first."""
+    def last_run(self) -> LastRun | None:
+        """Return the run that was begun last; None before the first."""
+
+    def synced_as_of(self) -> date | None:
+        """Return the last day that cells were asked as of; None in a store that no sync has filled."""
+
+    def failed_devices(self) -> Sequence[DeviceId]:
+        """Return the devices with a cell that failed last time."""
+
+    def coverage(self, expected: Sequence[tuple[Dataset, Period]] = ()) -> Sequence[Coverage]:
+        """Return the counts per dataset and period, in the order of `Dataset`, oldest period first.
+
+        They are of those that the ledger has, and of the expected ones.
+        """
 
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:
         """Return the reasons of the cells that failed last time, the most frequent first."""

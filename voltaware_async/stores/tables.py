@@ -10,7 +10,18 @@ from typing import Final
 
 import pyarrow as pa
 
-__all__ = ["CONSUMPTION", "COUNTS", "CYCLES", "KEY", "LEDGER", "RUNS", "TABLES", "TOTALS", "create_table_sql"]
+__all__ = [
+    "CONSUMPTION",
+    "COUNTS",
+    "CYCLES",
+    "DEVICES",
+    "KEY",
+    "LEDGER",
+    "RUNS",
+    "TABLES",
+    "TOTALS",
+    "create_table_sql",
+]
 
 _TEXT: Final = pa.string()
 _DAY: Final = pa.date32()
@@ -63,6 +74,23 @@ LEDGER: Final = _schema(
         "error": _TEXT,
         "run_id": _TEXT,
         "updated_at": _INSTANT,
+        "asked_on": _DAY,
+        "absent_since": _DAY,
+    },
+)
+DEVICES: Final = _schema(
+    {"device_id": _TEXT},
+    {
+        "connection_state": _TEXT,
+        "firmware": _TEXT,
+        "first_event": _INSTANT,
+        "last_event": _INSTANT,
+        "iso_country_code": _TEXT,
+        "iso_locale_code": _TEXT,
+        "time_zone_id": _TEXT,
+        "seen_at": _INSTANT,
+        "asked_on": _DAY,
+        "first_day": _DAY,
     },
 )
 
@@ -90,6 +118,7 @@ TABLES: Final = {
     "consumption": CONSUMPTION,
     "totals": TOTALS,
     "cycles": CYCLES,
+    "devices": DEVICES,
     "ledger": LEDGER,
     "runs": RUNS,
 }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from voltaware_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from voltaware_async.stores.duckdb_store import DuckDBStore
     from voltaware_async.stores.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "open_to_plan"]
 
 _PREFIX: Final = "duckdb:"
 _SUFFIX: Final = ".duckdb"
@@ -26,6 +27,10 @@ def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> St
     """
     name = os.fspath(target)
     path = _duckdb_path(name)
+    return _duckdb_store().open(name, path, read_only=read_only)
+
+
+def _duckdb_store() -> type[DuckDBStore]:
     try:
         from voltaware_async.stores.duckdb_store import DuckDBStore  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
@@ -34,7 +39,14 @@ def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> St
         raise ConfigurationError(
             f"a DuckDB store needs {error.name}: run  pip install 'voltaware-async[duckdb]'"
         ) from error
-    return DuckDBStore.open(name, path, read_only=read_only)
+    return DuckDBStore
+
+
+def open_to_plan(target: str | None) -> Store:
+    """Open a store to read; where there is none of that name yet, or no name, an empty one in memory."""
+    if target is not None and os.path.lexists(_duckdb_path(target)):
+        return open_store(target, read_only=True)
+    return _duckdb_store().empty(target or "an empty store")
 
 
 def _duckdb_path(target: str) -> str:
