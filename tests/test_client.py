@@ -6,12 +6,11 @@ import asyncio
 import gc
 import json
 import pickle
-import subprocess
-import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
 import anyio
+import processes
 import pytest
 
 from voltaware_async import (
@@ -33,7 +32,7 @@ from voltaware_async.records.appliances import AC, Appliances
 from voltaware_async.records.metadata import Geolocation, HomeUsageType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from voltaware_async.sandbox import Sandbox
 
@@ -246,13 +245,10 @@ def test_a_client_that_is_never_closed_is_warned_of(sandbox_process: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def sandbox_process() -> object:
+def sandbox_process() -> Iterator[str]:
     """A sandbox that outlives any loop."""
-    command = [sys.executable, "-m", "voltaware_async.cli", "sandbox", "--devices", "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("ready ").strip()
-        process.terminate()
+    with processes.sandbox("--devices", "3") as api:
+        yield api.base_url
 
 
 def test_a_client_cannot_be_pickled_and_shows_no_secret() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
-import urllib.request
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import frozen
+from processes import CLI, Api, sandbox, start, surroundings
 
 from voltaware_async.sandbox.server import CREDENTIALS
 
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# What the command leaves behind or does wrong is an error; what it warns its user of is not.
-_STRICT = ("ResourceWarning", "RuntimeWarning", "DeprecationWarning")
-CLI = [sys.executable, *(f"-Werror::{kind}" for kind in _STRICT), "-m", "voltaware_async.cli"]
+__all__ = ["CLI", "Api", "Ended", "start"]
 
 
 @frozen
@@ -36,39 +33,11 @@ class Ended:
         return self.out + self.talk
 
 
-@frozen
-class Api:
-    """Name a sandbox in another process."""
-
-    base_url: str
-
-    def count(self, route: str) -> int:
-        with urllib.request.urlopen(f"{self.base_url}/sandbox/stats") as reply:  # noqa: S310  our own
-            stats: dict[str, Any] = json.load(reply)
-        return int(stats["routes"].get(route, 0))
-
-
-def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
-
-
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[..., Api]]:
     """Start sandboxes, and end them with the session."""
-    running = []
-
-    def started(*arguments: str) -> Api:
-        process = start("sandbox", "--today", "2024-09-15", *arguments)
-        running.append(process)
-        assert process.stdout is not None
-        return Api(process.stdout.readline().removeprefix("ready ").strip())
-
-    yield started
-    for process in running:
-        process.kill()
-        process.communicate()
+    with ExitStack() as running:
+        yield lambda *arguments: running.enter_context(sandbox(*arguments))
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +49,8 @@ def api(serve: Callable[..., Api]) -> Api:
 @pytest.fixture
 def environment(api: Api, tmp_path: Path) -> dict[str, str]:
     """What the command sees of the world."""
-    return {
-        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "VOLTAWARE_BASE_URL": api.base_url,
-        "VOLTAWARE_CLIENT_ID": CREDENTIALS.client_id,
-        "VOLTAWARE_CLIENT_SECRET": CREDENTIALS.client_secret,
-    }
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {**measured, **surroundings(api), "HOME": str(tmp_path)}
 
 
 @pytest.fixture

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 from conftest import start
+from processes import wait_until
 from side_by_side import side_by_side
 
 from voltaware_async import open_store
@@ -29,6 +33,11 @@ def the_sentence(ended: Ended) -> str:
     return line
 
 
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return what stands in a folder's files, and when they were last written to."""
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())}
+
+
 def test_a_store_that_a_running_pull_holds_is_named_with_its_holder(
     serve: Callable[..., Api],
     environment: dict[str, str],
@@ -37,18 +46,39 @@ def test_a_store_that_a_running_pull_holds_is_named_with_its_holder(
 ) -> None:
     api = serve("--devices", "3", "--faults", "stall@sensors:1")
     environment["VOLTAWARE_BASE_URL"] = api.base_url
+    began = datetime.now(UTC)
     with start(*PULL, cwd=tmp_path, env=environment) as holder:
-        while not api.count("sensors"):
-            time.sleep(0.02)
+        assert wait_until(lambda: api.count("sensors") > 0, holder)
         ended = side_by_side(voltaware, [(*PULL, "--json"), STATUS])
         holder.kill()
         holder.communicate()
 
+    pattern = (
+        rf"voltaware: f\.duckdb is in use by process {holder.pid}, running since (.*) UTC: wait until .*"
+    )
     for it in ended.values():
         assert it.code == 5
-        assert f"f.duckdb is in use by process {holder.pid}" in the_sentence(it)
-    # The lock of a dead process is taken over.
-    assert voltaware(*STATUS).code == 0
+        found = re.fullmatch(pattern, the_sentence(it))
+        assert found, it.talk
+        since = datetime.fromisoformat(f"{found[1]}+00:00")
+        assert began - timedelta(seconds=2) < since < datetime.now(UTC)
+
+
+def test_the_lock_of_a_killed_pull_is_taken_over_at_once(
+    serve: Callable[..., Api],
+    environment: dict[str, str],
+    voltaware: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    api = serve("--devices", "3", "--faults", "stall@sensors:1")
+    with start(*PULL, cwd=tmp_path, env={**environment, "VOLTAWARE_BASE_URL": api.base_url}) as holder:
+        assert wait_until(lambda: api.count("sensors") > 0, holder)
+        holder.kill()
+        holder.communicate()
+
+    assert voltaware(*PULL, "--rate", "none").code == 0
+    with open_store(tmp_path / "f.duckdb", read_only=True) as store:
+        assert store.table("ledger").num_rows == 40
 
 
 def test_a_file_that_is_no_store_of_ours_is_refused_and_stays_as_it_is(
@@ -63,19 +93,46 @@ def test_a_file_that_is_no_store_of_ours_is_refused_and_stays_as_it_is(
         pass
     with duckdb.connect(tmp_path / "newer.duckdb") as newer:
         newer.execute("UPDATE voltaware_store SET version = 99")
-    (tmp_path / "half.duckdb").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    content = whole.read_bytes()
+    for name, part in {"half": 0.5, "stump": 0.01, "almost": 0.99}.items():
+        (tmp_path / f"{name}.duckdb").write_bytes(content[: int(len(content) * part)])
     (tmp_path / "notes.duckdb").write_bytes(b"someone's notes\x1b[2J\n" * 1000)
+    (tmp_path / "empty.duckdb").touch()
+    with closing(sqlite3.connect(tmp_path / "lite.duckdb")) as lite:
+        lite.execute("CREATE TABLE ledger (device_id TEXT)")
     whole.unlink()
-    before = {path.name: path.read_bytes() for path in sorted(tmp_path.glob("*.duckdb"))}
+    before = state_of(tmp_path)
     pulls = [("pull", "--store", name, "--month", "2024-07") for name in before]
-    asks = [("status", "--store", name, "--failed") for name in before]
+    asks = [("status", "--store", name, *more) for name in before for more in ((), ("--failed",))]
 
     ended = side_by_side(voltaware, pulls + asks)
 
     for line, it in ended.items():
         assert it.code == 5, it
         assert the_sentence(it).startswith(f"voltaware: {line[2]} "), it
-    assert {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())} == before
+    assert state_of(tmp_path) == before
+    for it in (it for line, it in ended.items() if line[2] == "newer.duckdb"):
+        assert re.search(
+            r"has format 99 and this release knows \d+: upgrade voltaware-async$", the_sentence(it)
+        )
+
+
+def test_a_log_that_lies_beside_a_store_of_a_newer_version_stays_too(
+    voltaware: Callable[..., Ended], tmp_path: Path
+) -> None:
+    with open_store(tmp_path / "f.duckdb"):
+        pass
+    newer = duckdb.connect(tmp_path / "f.duckdb")
+    newer.execute("UPDATE voltaware_store SET version = 99")
+    content, log = ((tmp_path / name).read_bytes() for name in ("f.duckdb", "f.duckdb.wal"))
+    newer.close()
+    (tmp_path / "f.duckdb").write_bytes(content)
+    (tmp_path / "f.duckdb.wal").write_bytes(log)
+    before = state_of(tmp_path)
+
+    for it in side_by_side(voltaware, [PULL, STATUS]).values():
+        assert (it.code, "f.duckdb has format 99" in the_sentence(it)) == (5, True)
+        assert state_of(tmp_path) == before
 
 
 def test_a_place_where_no_store_can_be_says_why(voltaware: Callable[..., Ended], tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
+import processes
 import pytest
 from landed import expected, found
 
@@ -16,7 +14,6 @@ from voltaware_async.sandbox import Fleet, Sandbox
 from voltaware_async.sandbox.server import CREDENTIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -41,23 +38,13 @@ async def test_all_seven_datasets_land_as_the_sandbox_computes_them(
     assert landed["cycles"]
 
 
-@contextmanager
-def sandbox_process(devices: int) -> Iterator[str]:
-    """Serve from another process, 20 ms away."""
-    arguments = ["sandbox", "--devices", str(devices), "--today", f"{TODAY}", "--latency-ms", "20"]
-    command = [sys.executable, "-m", "voltaware_async.cli", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("ready ").strip()
-        process.terminate()
-
-
 async def test_two_thousand_devices_over_a_slow_line_land_every_cell_exactly(tmp_path: Path) -> None:
     fleet = Fleet(devices=2000, seed=7, today=TODAY)
+    elsewhere = processes.sandbox("--devices", "2000", "--latency-ms", "20")
 
-    with sandbox_process(2000) as base_url, open_store(tmp_path / "fleet.duckdb") as store:
+    with elsewhere as api, open_store(tmp_path / "fleet.duckdb") as store:
         async with VoltawareClient(
-            CREDENTIALS.client_id, CREDENTIALS.client_secret, base_url=base_url, rate=None, concurrency=64
+            CREDENTIALS.client_id, CREDENTIALS.client_secret, base_url=api.base_url, rate=None, concurrency=64
         ) as client:
             summary = await client.fleet.land(store, [Dataset.MONTH, Dataset.MONTH_CYCLES], [JULY])
         landed = found(store)

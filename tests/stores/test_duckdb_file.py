@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -9,16 +13,19 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from store_cases import NOW, batch, fetched, ids
+from store_cases import NOW, batch, fetched
 
 from voltaware_async.errors import StoreError, StoreLockedError
-from voltaware_async.stores import open_store
+from voltaware_async.stores import duckdb_file, open_store
 from voltaware_async.stores.duckdb_errors import store_errors
 from voltaware_async.stores.duckdb_file import _create
+from voltaware_async.stores.duckdb_format import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+INSTANT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 HOLD = """
 import sys
@@ -28,6 +35,20 @@ from voltaware_async.stores.duckdb_file import _create
 with open_store(sys.argv[1], read_only="read" in sys.argv):
     print("open", flush=True)
     sys.stdin.read()
+"""
+
+
+# Stops between the making of a new store and its link to the place where it belongs.
+DRAFT = """
+import os, sys
+from voltaware_async.stores import open_store
+link = os.link
+def wait_and_link(*names):
+    print("made", flush=True)
+    sys.stdin.read()
+    link(*names)
+os.link = wait_and_link
+open_store(sys.argv[1]).close()
 """
 
 
@@ -63,6 +84,16 @@ def held(path: Path, *mode: str) -> Iterator[int]:
         holder.communicate("")
 
 
+@contextmanager
+def drafted(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Hold a store that is made in another process and not yet in its place."""
+    command = [sys.executable, "-c", DRAFT, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == "made\n"
+        yield maker
+
+
 def test_what_was_committed_is_there_when_the_store_is_opened_again(landed: Path) -> None:
     with open_store(landed) as store:
         assert store.table("ledger").column("device_id").to_pylist() == ["1"]
@@ -73,6 +104,47 @@ def test_what_was_committed_is_there_when_the_store_is_opened_again(landed: Path
 
 def test_a_new_store_leaves_nothing_but_its_file(landed: Path) -> None:
     assert list(landed.parent.iterdir()) == [landed]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_a_killed_process_left_of_a_new_store_is_cleared_away(path: Path, *, is_there: bool) -> None:
+    """Also where it was killed after it had linked the new store to its place."""
+    with drafted(path) as maker:
+        maker.kill()
+        maker.communicate()
+    [left_over] = path.parent.iterdir()
+    if is_there:
+        os.link(left_over / "new.duckdb", path)
+
+    with open_store(path) as store:
+        store.commit(batch(fetched("1")))
+
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_store_in_the_making_is_no_left_over(path: Path) -> None:
+    with drafted(path) as maker:
+        open_store(path).close()
+        maker.communicate("")
+
+    assert maker.returncode == 0
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_drafts_are_cleared_away(path: Path) -> None:
+    (path.parent / ".voltaware-backup").mkdir()
+    (path.parent / ".voltaware-draft-of-a-letter").write_text("Dear")
+    open_store(path).close()
+    assert len(list(path.parent.iterdir())) == 3
+
+
+def test_a_store_is_made_where_folders_cannot_be_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    open_store(path).close()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_an_empty_database_becomes_a_store(path: Path) -> None:
@@ -145,7 +217,9 @@ def test_a_store_of_a_newer_version_is_refused(landed: Path) -> None:
     with duckdb.connect(landed) as newer:
         newer.execute("UPDATE voltaware_store SET version = 99")
     for read_only in (False, True):
-        assert "has format 99 and this release knows 1" in refusal(landed, read_only=read_only)
+        assert f"has format 99 and this release knows {FORMAT_VERSION}" in refusal(
+            landed, read_only=read_only
+        )
 
 
 @pytest.mark.parametrize("part", [0.001, 0.02, 0.3, 0.6, 0.9, 0.999])
@@ -184,9 +258,22 @@ def test_a_store_that_somebody_else_creates_meanwhile_is_not_replaced(landed: Pa
 def test_a_store_that_another_process_writes_to_is_locked_and_the_holder_is_named(
     landed: Path, *, read_only: bool
 ) -> None:
-    with held(landed) as pid, pytest.raises(StoreLockedError, match=f"in use by process {pid}: wait"):
+    with held(landed) as pid, pytest.raises(StoreLockedError) as caught:
         open_store(landed, read_only=read_only)
+    assert re.fullmatch(
+        rf"{landed} is in use by process {pid}, running since {INSTANT} UTC: wait until it ends, or stop it",
+        str(caught.value),
+    )
     open_store(landed).close()
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(landed: Path) -> None:
+    with held(landed) as pid:
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with open_store(landed) as store:
+            store.commit(batch(fetched("2")))
+            assert store.table("ledger").num_rows == 2
 
 
 def test_a_store_that_another_process_reads_cannot_be_written_to(landed: Path) -> None:
@@ -202,7 +289,8 @@ def test_two_processes_may_read(landed: Path) -> None:
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_store_is_locked_for_the_process_that_has_it_open_too(landed: Path, *, read_only: bool) -> None:
     with open_store(landed) as store:
-        with pytest.raises(StoreLockedError, match="this very process"):
+        ourselves = rf"this very process \(process {os.getpid()}, running since {INSTANT} UTC\): close"
+        with pytest.raises(StoreLockedError, match=ourselves):
             open_store(landed, read_only=read_only)
         # The lock is still held: see the hazard in `duckdb_file`.
         with pytest.raises(subprocess.CalledProcessError):
@@ -220,12 +308,55 @@ def test_a_store_that_is_read_cannot_be_written(landed: Path) -> None:
         with pytest.raises(StoreError, match="read-only"):
             store.commit(batch(fetched("2")))
         with pytest.raises(StoreError, match="read-only"):
-            store.begin("run-1", "pull", NOW, ids("1"))
+            store.begin("run-1", "pull", NOW)
 
 
-def test_a_holder_that_duckdb_does_not_name_is_another_process() -> None:
-    with pytest.raises(StoreLockedError, match="in use by another process"), store_errors("fleet.duckdb"):
-        raise duckdb.IOException("IO Error: Could not set lock on file")
+@pytest.mark.parametrize("holder", ["", " (PID 0)", " (PID -1)"])
+def test_a_holder_that_has_no_number_here_is_another_process(holder: str) -> None:
+    with pytest.raises(StoreLockedError, match="in use by another process: wait"), store_errors("f.duckdb"):
+        raise duckdb.IOException(
+            f"IO Error: Could not set lock on file: Conflicting lock is held in x{holder}"
+        )
+
+
+def test_a_store_that_could_not_be_opened_is_not_held(landed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(duckdb_file, "upgrade", refuse)
+        with pytest.raises(StoreError, match="the disk is full") as caught:
+            open_store(landed)
+    open_store(landed).close()
+    assert caught.tb is not None, "the error is still there, and with it what its frames hold"
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "what_to_do"),
+    [
+        (errno.ENOSPC, "the disk is full: make room"),
+        (errno.EDQUOT, "the disk quota is used up: make room"),
+        (errno.EFBIG, "its file may not grow any more: lift the limit"),
+    ],
+)
+@pytest.mark.parametrize("as_duckdb", [False, True])
+def test_a_full_disk_says_what_to_do(number: int, what_to_do: str, *, as_duckdb: bool) -> None:
+    said = os.strerror(number)
+    error = duckdb.IOException(f"Could not write file: {said}") if as_duckdb else OSError(number, said)
+    with pytest.raises(StoreError) as caught, store_errors("fleet.duckdb"):
+        raise error
+    assert str(caught.value).startswith(f"fleet.duckdb cannot be written: {what_to_do}")
+    assert said in str(caught.value)
+
+
+def test_no_room_to_spill_is_a_full_disk(path: Path) -> None:
+    with duckdb.connect(path, config={"memory_limit": "10MB", "threads": 1}) as small:
+        small.execute("SET max_temp_directory_size = '1MB'")
+        with pytest.raises(StoreError, match="cannot be written: the disk is full"), store_errors("f.duckdb"):
+            small.execute("CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) FROM range(1_000_000)")
 
 
 def test_links_that_go_round_in_circles_are_refused(path: Path) -> None:
