@@ -3,7 +3,7 @@
     python benchmarks/canned.py [--devices 1000] [--latency-ms 0]
 
 It prints `ready` and its base URL. `/auth/token` grants, `/sensors` lists the devices with leading zeros as
-the documentation does, and every result is the documentation's example, whatever the device and period.
+the documentation does, and every device and result is the documentation's example, whatever id and period.
 `/arrivals` tells what came since it was last asked: how many requests, the most in any sliding second, and
 the sustained rate.
 """
@@ -53,6 +53,11 @@ def documented_grant() -> bytes:
     return (_SAMPLES / "token_reply.json").read_bytes()
 
 
+def documented_device() -> bytes:
+    """Return the documentation's example of a device."""
+    return (_SAMPLES / "device.json").read_bytes()
+
+
 def documented_ids(devices: int) -> bytes:
     """Return a list of ids as the documentation prints it, which is not JSON."""
     return b"[%s]" % b",".join(b"%04d" % number for number in range(1, devices + 1))
@@ -96,6 +101,7 @@ class _Replies:
         bodies = {path.replace("{device_id}", "*"): body for path, body in templates.items()}
         bodies["/auth/token"] = documented_grant()
         bodies["/sensors"] = documented_ids(devices)
+        bodies["/sensors/*"] = documented_device()
         self._by_path = {path.encode(): _reply(b"200 OK", body) for path, body in bodies.items()}
         self._unknown = _reply(b"400 Bad Request", b'{"error": "the canned server does not know this"}')
 

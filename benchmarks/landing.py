@@ -1,6 +1,6 @@
 """Measure what landing costs: CPU per cell for outcomes → batch and for the commit, per dataset, and memory.
 
-    python benchmarks/landing.py [--batches 50] [--dataset month …]
+    python benchmarks/landing.py [--batches 200] [--dataset month …]
 
 CPU is the whole process's, DuckDB's thread included. The bar: a month cell of 8 rows in at most 15 µs.
 """
@@ -29,6 +29,7 @@ from voltaware_async.records.disaggregation import (
 )
 from voltaware_async.records.reports import DayByDayMetrics, DayConsumption, Report
 from voltaware_async.stores import open_store
+from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.batches import batch_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores import Store
 
 _random = Random(1).random  # noqa: S311 - made-up values
-BATCH = 2_000
+BATCH = 500
 APPLIANCES = tuple(ApplianceKey)[:8]
 MONTH = Month(2024, 7)
 WEEK = Week(date(2024, 7, 8))
@@ -49,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batches", type=int, default=20, help="batches of 2,000 cells per dataset")
+    parser.add_argument("--batches", type=int, default=80, help="batches of 500 cells per dataset")
     parser.add_argument("--dataset", type=Dataset, nargs="*", default=list(Dataset))
     settings = parser.parse_args()
     head = "dataset", "cells", "rows/cell", "batch µs", "commit µs", "sum µs", "RSS MB"
@@ -63,11 +64,12 @@ def measure(store: Store, dataset: Dataset, batches: int) -> None:
     """Land batches of one dataset, as a pull does, and print what they cost."""
     period = WEEK if dataset.period_type is Week else MONTH
     now = datetime.now(UTC)
-    store.begin("bench", "bench", now, [DeviceId(f"{n:08d}") for n in range(batches * BATCH)])
+    store.begin("bench", "bench", now)
+    store.consider([DeviceId(f"{n:08d}") for n in range(batches * BATCH)], Agenda(as_of=now.date()))
     building = committing = 0.0
     after, rows, first_rss = -1, 0, 0
     for _ in range(batches):
-        devices, after = store.outstanding(dataset, period, after, BATCH)
+        devices, after = store.outstanding(dataset, period, Turn.FIRST, after, BATCH)
         outcomes = [Fetched(Cell(device, dataset, period), record_of(dataset)) for device in devices]
         started = time.process_time()
         batch = batch_of(outcomes, "bench", now)

@@ -284,7 +284,7 @@ def test_every_command_and_every_option_that_the_readme_names_is_there_and_has_h
     from voltaware_async.cli.command import voltaware  # noqa: PLC0415  an extra
 
     readme = (ROOT / "README.md").read_text()
-    rows = re.findall(r"^\| `voltaware (\w+)([^`]*)` \| (.*) \|$", readme, re.MULTILINE)
+    rows = re.findall(r"^\| `voltaware ([\w-]+)([^`]*)` \| (.*) \|$", readme, re.MULTILINE)
 
     assert {name for name, _, _ in rows} == set(voltaware.commands)
     for name, arguments, does in rows:
