@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from accounts import Watched, check_account, last_run, ledger_of
-from anyio.lowlevel import checkpoint
+from fleets import answered, fleet_of
 from store_doubles import PATIENCE_S, Broken, Held, Wrapped
 
 from voltaware_async import (
@@ -18,18 +18,14 @@ from voltaware_async import (
     Dataset,
     DeviceId,
     ErrorContext,
-    Fetched,
     Month,
     StoreError,
     open_store,
 )
 from voltaware_async.fleet import landing
-from voltaware_async.fleet.fleet import Fleet
-from voltaware_async.records.disaggregation import Disaggregation
-from voltaware_async.transport.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from voltaware_async import Cell, Outcome, Progress, VoltawareClient
@@ -40,6 +36,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 JULY = Month(2024, 7)
+NOT_LANDED = "what had arrived could not be landed: commit no longer works"
+NOT_RECORDED = "the run's end could not be recorded: finish no longer works"
 REFUSED = CredentialsRefusedError("refused", ErrorContext("POST", "/auth/token"))
 
 
@@ -53,19 +51,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(landing, "_BATCH_CELLS", 10)
     return 10
-
-
-async def answered(cell: Cell) -> Outcome:
-    """Answer after a trip through the loop, without an API: for what only the landing decides."""
-    await checkpoint()
-    return Fetched(cell, Disaggregation(100.0, 0.0, ()))
-
-
-def fleet_of(devices: int, fetch: FetchCell = answered, *, concurrency: int = 4) -> Fleet:
-    async def listed() -> Sequence[DeviceId]:
-        return [DeviceId(f"{n:04d}") for n in range(devices)]
-
-    return Fleet(fetch, listed, Traffic, concurrency=concurrency)
 
 
 def refused_from(number: int) -> FetchCell:
@@ -150,10 +135,9 @@ async def test_what_is_absent_today_is_asked_again_and_lands_once_it_is_there(
 
 
 async def test_a_device_that_the_api_lists_twice_is_asked_once(store: Store) -> None:
-    async def listed() -> Sequence[DeviceId]:
-        return [DeviceId("0001"), DeviceId("0002"), DeviceId("0001")]
+    listed = [DeviceId("0001"), DeviceId("0002"), DeviceId("0001")]
 
-    summary = await Fleet(answered, listed, Traffic, concurrency=4).land(store, [Dataset.MONTH], [JULY])
+    summary = await fleet_of(listed).land(store, [Dataset.MONTH], [JULY])
 
     assert summary.planned == summary.landed == 2
 
@@ -177,7 +161,10 @@ async def test_no_cell_of_a_batch_that_could_not_be_written_counts_as_landed(
     check_account(watched.summary, store, "failed")
 
 
-@pytest.mark.parametrize(("method", "planned"), [("count_outstanding", 0), ("outstanding", 30)])
+@pytest.mark.parametrize(
+    ("method", "planned"),
+    [("consider", 0), ("count_unseen", 0), ("enlist", 0), ("count", 0), ("outstanding", 30)],
+)
 async def test_a_store_that_cannot_say_what_is_outstanding_ends_the_run_with_its_account(
     store: Store, method: str, planned: int
 ) -> None:
@@ -229,13 +216,9 @@ async def test_a_run_whose_end_cannot_be_recorded_has_landed_all_the_same(store:
 @pytest.mark.parametrize(
     ("breaks", "said", "outcome"),
     [
-        ({"commit": 1}, ["what had arrived could not be landed"], "credentials refused"),
-        ({"finish": 1}, ["the run's end could not be recorded"], None),
-        (
-            {"commit": 1, "finish": 1},
-            ["what had arrived could not be landed", "the run's end could not be recorded"],
-            None,
-        ),
+        ({"commit": 1}, [NOT_LANDED], "credentials refused"),
+        ({"finish": 1}, [NOT_RECORDED], None),
+        ({"commit": 1, "finish": 1}, [NOT_LANDED, NOT_RECORDED], None),
     ],
 )
 async def test_a_store_that_breaks_in_an_ending_is_logged_and_the_reason_of_the_ending_is_raised(
@@ -247,7 +230,7 @@ async def test_a_store_that_breaks_in_an_ending_is_logged_and_the_reason_of_the_
 ) -> None:
     watched, broken = Watched(), Broken(store, **breaks)
 
-    with caplog.at_level(logging.ERROR, "voltaware_async"), pytest.raises(CredentialsRefusedError):
+    with caplog.at_level(logging.WARNING, "voltaware_async"), pytest.raises(CredentialsRefusedError):
         await fleet_of(100, refused_from(60)).land(broken, [Dataset.MONTH], [JULY], watcher=watched)
 
     assert [record.message for record in caplog.records] == said

@@ -19,6 +19,7 @@ from voltaware_async import (
     ServerError,
     UnreachableError,
 )
+from voltaware_async.cells import Seen, Unseen
 from voltaware_async.fleet import outage
 from voltaware_async.fleet.outage import OutageGuard
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voltaware_async import Outcome, VoltawareError
+    from voltaware_async.cells import Lookup
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +66,34 @@ async def test_a_cell_waits_out_a_short_outage_and_counts_every_request(
     outcome = await OutageGuard(api.fetch, concurrency=4).fetch(CELL)
 
     assert outcome == Absent(CELL, attempts=9)
+
+
+async def test_a_look_up_waits_out_a_short_outage_as_a_cell_does() -> None:
+    device = DeviceId("0001")
+    lookups: list[Lookup] = [Unseen(device, unreachable(), attempts=3)] * 2 + [Seen(device, None, attempts=1)]
+
+    async def look_up(device_id: DeviceId) -> Lookup:
+        assert device_id == device
+        return lookups.pop(0)
+
+    found = await OutageGuard(look_up, concurrency=4).fetch(device)
+
+    assert found == Seen(device, None, attempts=7)
+
+
+async def test_a_look_up_that_is_answered_with_an_error_is_answered() -> None:
+    asked = 0
+
+    async def look_up(device_id: DeviceId) -> Lookup:
+        nonlocal asked
+        asked += 1
+        return Unseen(device_id, ServerError("the API failed", CONTEXT))
+
+    guard = OutageGuard(look_up, concurrency=4)
+    for n in range(200):
+        assert isinstance(await guard.fetch(DeviceId(f"{n}")), Unseen)
+
+    assert asked == 200
 
 
 async def test_a_cell_that_cannot_be_reached_fails_after_four_tries() -> None:

@@ -10,6 +10,7 @@ from voltaware_async.errors import ErrorContext, ServerError
 from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.records.disaggregation import ApplianceConsumption, Disaggregation
+from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.batches import Batch, batch_of
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
     from voltaware_async.cells import Outcome, Record
     from voltaware_async.periods import Period
+    from voltaware_async.stores import Store
 
 JULY: Final = Month(2024, 7)
 WEEK_28: Final = Week(date(2024, 7, 8))
 NOW: Final = datetime(2024, 8, 3, 2, 30, tzinfo=UTC)
+TODAY: Final = NOW.date()
+EVERYTHING: Final = Agenda(as_of=TODAY)
+MONTH_OF_JULY: Final = (Dataset.MONTH, JULY)
 
 
 def ids(*names: str) -> list[DeviceId]:
@@ -43,8 +48,8 @@ def fetched_as(dataset: Dataset, period: Period, record: Record) -> Fetched:
     return Fetched(cell("0001", dataset, period), record)
 
 
-def absent(device: str, *, attempts: int = 1) -> Absent:
-    return Absent(cell(device), attempts=attempts)
+def absent(device: str, *, attempts: int = 1, http_status: int = 404) -> Absent:
+    return Absent(cell(device), attempts=attempts, http_status=http_status)
 
 
 def failed(device: str, *, attempts: int = 1, message: str = "the API broke") -> Failed:
@@ -52,10 +57,25 @@ def failed(device: str, *, attempts: int = 1, message: str = "the API broke") ->
     return Failed(cell(device), ServerError(message, context), http_status=500, attempts=attempts)
 
 
-def batch(*outcomes: Outcome, run_id: str = "run-1") -> Batch:
-    return batch_of(outcomes, run_id, NOW)
+def batch(*outcomes: Outcome, run_id: str = "run-1", as_of: date | None = None) -> Batch:
+    return batch_of(outcomes, run_id, NOW, as_of)
 
 
 def rows(table: Batch, name: str) -> Sequence[tuple[object, ...]]:
     """Return a batch's rows as tuples."""
     return [tuple(row.values()) for row in table.tables[name].to_pylist()]
+
+
+def planned(store: Store, dataset: Dataset = Dataset.MONTH, period: Period = JULY) -> int:
+    [count] = store.count([(dataset, period)])
+    return count.planned
+
+
+def to_ask(store: Store, turn: Turn, dataset: Dataset = Dataset.MONTH, period: Period = JULY) -> list[str]:
+    """Return all devices of a turn, page by page."""
+    found: list[str] = []
+    page, last = store.outstanding(dataset, period, turn, -1, 2)
+    while page:
+        found += page
+        page, last = store.outstanding(dataset, period, turn, last, 2)
+    return found

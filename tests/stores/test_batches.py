@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from store_cases import (
     JULY,
     NOW,
+    TODAY,
     WEEK_28,
     absent,
     batch,
@@ -153,8 +154,8 @@ def test_the_ledger_has_a_row_per_cell_with_how_it_ended() -> None:
     gone = Absent(cell("0002"), http_status=204, attempts=2)
     ended = batch(fetched("0001", attempts=3), gone, failed("0003", attempts=4), run_id="run-7")
     assert [row[4:] for row in rows(ended, "ledger")] == [
-        ("landed", 3, 200, None, "run-7", NOW),
-        ("absent", 2, 204, None, "run-7", NOW),
+        ("landed", 3, 200, None, "run-7", NOW, TODAY, None),
+        ("absent", 2, 204, None, "run-7", NOW, TODAY, TODAY),
         (
             "failed",
             4,
@@ -162,6 +163,8 @@ def test_the_ledger_has_a_row_per_cell_with_how_it_ended() -> None:
             "the API broke (GET /sm/disag/month, device 0003, status 500, after 4 attempts)",
             "run-7",
             NOW,
+            TODAY,
+            None,
         ),
     ]
 
@@ -170,6 +173,18 @@ def test_updated_at_is_the_same_instant_in_utc_whatever_zone_it_was_given_in() -
     ended = batch_of([absent("1")], "r", NOW.astimezone(timezone(timedelta(hours=-7))))
     assert ended.ledger.column("updated_at").to_pylist() == [NOW]
     assert ended.ledger.schema.field("updated_at").type == pa.timestamp("us", tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "asked_on"), [(None, date(2024, 8, 3)), (date(2024, 8, 1), date(2024, 8, 1))]
+)
+def test_cells_are_asked_as_of_the_runs_day_and_without_one_as_of_the_day_in_utc(
+    as_of: date | None, asked_on: date
+) -> None:
+    evening_before = NOW.astimezone(timezone(timedelta(hours=-7)))
+    ended = batch_of([fetched("1"), absent("2"), failed("3")], "r", evening_before, as_of)
+    assert ended.ledger.column("asked_on").to_pylist() == [asked_on] * 3
+    assert ended.ledger.column("absent_since").to_pylist() == [None, asked_on, None]
 
 
 def test_a_naive_instant_is_refused() -> None:

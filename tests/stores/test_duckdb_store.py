@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 from store_cases import (
+    EVERYTHING,
     JULY,
     NOW,
     WEEK_28,
@@ -14,6 +17,7 @@ from store_cases import (
     fetched_as,
     ids,
     month_of,
+    planned,
 )
 
 from voltaware_async.cells import Absent, Cell, Dataset
@@ -21,6 +25,8 @@ from voltaware_async.errors import ConfigurationError, StoreError
 from voltaware_async.periods import Month
 from voltaware_async.records.disaggregation import ApplianceConsumption, MonthByWeeks, WeekOfMonth
 from voltaware_async.stores import Coverage, FailureReason, open_store
+from voltaware_async.stores.agenda import Turn
+from voltaware_async.stores.ledger import LastRun
 from voltaware_async.stores.tables import COUNTS
 
 if TYPE_CHECKING:
@@ -44,15 +50,15 @@ def column(store: Store, table: str, name: str) -> list[object]:
 
 
 def test_a_run_has_no_outcome_until_it_is_finished(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1"))
+    store.begin("run-1", "pull", NOW)
     [row] = store.table("runs").to_pylist()
     assert (row["run_id"], row["command"], row["started_at"]) == ("run-1", "pull", NOW)
     assert row["outcome"] is row["finished_at"] is row["planned"] is None
 
 
 def test_a_finished_run_keeps_its_summary(store: Store) -> None:
-    store.begin("run-0", "pull", NOW, ids("1"))
-    store.begin("run-1", "pull", NOW, ids("1"))
+    store.begin("run-0", "pull", NOW)
+    store.begin("run-1", "pull", NOW)
     counts = {name: number for number, name in enumerate(COUNTS)}
     store.finish("run-1", "complete", NOW, counts)
     unfinished, finished = store.table("runs").to_pylist()
@@ -81,68 +87,94 @@ def test_a_count_that_no_summary_has_is_refused(store: Store) -> None:
 
 
 def test_everything_is_outstanding_in_an_empty_store_in_the_order_given(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("9", "0001", "1", "A"))
-    assert store.count_outstanding(Dataset.MONTH, JULY) == 4
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 3) == (["9", "0001", "1"], 2)
-    assert store.outstanding(Dataset.MONTH, JULY, 2, 3) == (["A"], 3)
-    assert store.outstanding(Dataset.MONTH, JULY, 3, 3) == ([], 3)
+    store.consider(ids("9", "0001", "1", "A"), EVERYTHING)
+    assert planned(store, Dataset.MONTH, JULY) == 4
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 3) == (["9", "0001", "1"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 2, 3) == (["A"], 3)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 3, 3) == ([], 3)
 
 
 def test_a_device_that_is_named_twice_is_asked_once_where_it_stands_first(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("b", "a", "b", "c", "a"))
-    assert store.count_outstanding(Dataset.MONTH, JULY) == 3
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == (["b", "a", "c"], 3)
+    store.consider(ids("b", "a", "b", "c", "a"), EVERYTHING)
+    assert planned(store, Dataset.MONTH, JULY) == 3
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == (["b", "a", "c"], 3)
 
 
 def test_landed_cells_are_not_outstanding_and_absent_and_failed_ones_are(store: Store) -> None:
     store.commit(batch(fetched("1"), absent("2"), failed("3")))
-    store.begin("run-1", "pull", NOW, ids("0", "1", "2", "3"))
-    assert store.count_outstanding(Dataset.MONTH, JULY) == 3
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == (["0", "2", "3"], 3)
+    store.consider(ids("0", "1", "2", "3"), EVERYTHING)
+    assert planned(store, Dataset.MONTH, JULY) == 3
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == (["0"], 0)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.AGAIN, -1, 9) == (["2", "3"], 3)
 
 
 def test_a_cell_is_one_of_its_dataset_and_period_alone(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1"))
+    store.consider(ids("1"), EVERYTHING)
     store.commit(batch(fetched("1")))
-    assert store.count_outstanding(Dataset.MONTH, JULY) == 0
-    assert store.count_outstanding(Dataset.MONTH, JULY.next()) == 1
-    assert store.count_outstanding(Dataset.MONTH_WEEKS, JULY) == 1
-    assert store.count_outstanding(Dataset.WEEK, WEEK_28) == 1
+    assert planned(store, Dataset.MONTH, JULY) == 0
+    assert planned(store, Dataset.MONTH, JULY.next()) == 1
+    assert planned(store, Dataset.MONTH_WEEKS, JULY) == 1
+    assert planned(store, Dataset.WEEK, WEEK_28) == 1
 
 
 def test_a_run_of_no_devices_has_nothing_outstanding(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, [])
-    assert store.count_outstanding(Dataset.MONTH, JULY) == 0
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 9) == ([], -1)
+    store.consider([], EVERYTHING)
+    assert planned(store, Dataset.MONTH, JULY) == 0
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == ([], -1)
 
 
 def test_a_new_run_forgets_the_devices_of_the_last(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1", "2"))
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
-    store.begin("run-2", "pull", NOW, ids("7", "8"))
-    assert store.outstanding(Dataset.MONTH, JULY, 0, 9) == (["8"], 1)
+    store.consider(ids("1", "2"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 1) == (["1"], 0)
+    store.consider(ids("7", "8"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 0, 9) == (["8"], 1)
 
 
 def test_pages_of_several_periods_may_be_turned_by_turns(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1", "2", "3"))
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
-    assert store.outstanding(Dataset.MONTH, JULY.next(), -1, 2) == (["1", "2"], 1)
+    store.consider(ids("1", "2", "3"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 1) == (["1"], 0)
+    assert store.outstanding(Dataset.MONTH, JULY.next(), Turn.FIRST, -1, 2) == (["1", "2"], 1)
     store.commit(batch(fetched("2")))
-    assert store.outstanding(Dataset.MONTH, JULY, 0, 9) == (["3"], 2)
-    assert store.outstanding(Dataset.MONTH, JULY.next(), 1, 9) == (["3"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 0, 9) == (["3"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY.next(), Turn.FIRST, 1, 9) == (["3"], 2)
 
 
 def test_a_cell_that_was_committed_without_being_given_out_is_not_given_out(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1", "2", "3"))
-    assert store.outstanding(Dataset.MONTH, JULY, -1, 1) == (["1"], 0)
+    store.consider(ids("1", "2", "3"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 1) == (["1"], 0)
     store.commit(batch(fetched("2")))
-    assert store.outstanding(Dataset.MONTH, JULY, 0, 1) == (["3"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 0, 1) == (["3"], 2)
+
+
+def test_a_cell_that_was_given_out_in_an_earlier_paging_is_not_given_out_once_it_has_landed(
+    store: Store,
+) -> None:
+    store.consider(ids("1", "2", "3"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == (["1", "2", "3"], 2)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 1) == (["1"], 0)
+    store.commit(batch(fetched("3")))
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, 0, 9) == (["2"], 1)
+    with pytest.raises(StoreError, match="landed already"):
+        store.commit(batch(fetched("3")))
+
+
+def test_considering_and_counting_write_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.duckdb"
+    open_store(path).close()
+    before = path.read_bytes()
+    with open_store(path, read_only=True) as store:
+        store.consider(ids("1", "2"), EVERYTHING)
+        assert planned(store) == 2
+        assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == (["1", "2"], 1)
+    assert path.read_bytes() == before
 
 
 def test_an_id_that_is_no_text_is_refused_before_anything_is_written(store: Store) -> None:
     with pytest.raises(ValueError, match="surrogate"):
-        store.begin("run-1", "pull", NOW, ids("\udcff"))
-    assert store.table("runs").num_rows == 0
+        store.consider(ids("1", "\udcff"), EVERYTHING)
+    store.enlist()
+    assert store.table("devices").num_rows == 0
+    assert planned(store) == 0
 
 
 # --- commit --------------------------------------------------------------------------------------
@@ -180,17 +212,28 @@ def test_a_landed_cell_is_never_written_again(store: Store, again: Absent) -> No
 
 
 def test_a_batch_that_was_given_out_cannot_be_committed_twice(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1", "2"))
-    store.outstanding(Dataset.MONTH, JULY, -1, 9)
+    store.consider(ids("1", "2"), EVERYTHING)
+    store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9)
     store.commit(batch(fetched("1"), fetched("2")))
     with pytest.raises(StoreError, match="landed already"):
         store.commit(batch(fetched("1"), fetched("2")))
     assert store.table("totals").num_rows == 2
 
 
+def test_a_batch_that_was_given_out_again_cannot_be_committed_twice(store: Store) -> None:
+    store.commit(batch(failed("1"), absent("2"), run_id="run-0"))
+    store.consider(ids("1", "2"), EVERYTHING)
+    assert store.outstanding(Dataset.MONTH, JULY, Turn.AGAIN, -1, 9) == (["1", "2"], 1)
+    store.commit(batch(fetched("1"), fetched("2")))
+    with pytest.raises(StoreError, match="landed already"):
+        store.commit(batch(fetched("1"), fetched("2")))
+    assert column(store, "ledger", "attempts") == [2, 2]
+    assert store.table("totals").num_rows == 2
+
+
 def test_a_cell_that_stands_in_a_batch_twice_is_refused(store: Store) -> None:
-    store.begin("run-1", "pull", NOW, ids("1"))
-    store.outstanding(Dataset.MONTH, JULY, -1, 9)
+    store.consider(ids("1"), EVERYTHING)
+    store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9)
     with pytest.raises(StoreError, match="stand in one batch twice"):
         store.commit(batch(absent("1"), fetched("1")))
     assert store.table("ledger").num_rows == 0
@@ -231,7 +274,55 @@ def test_coverage_counts_per_dataset_and_period_in_their_order(store: Store) -> 
     ]
 
 
+def test_what_is_expected_is_covered_before_anything_of_it_was_asked(store: Store) -> None:
+    store.commit(batch(fetched("1"), failed("2")))
+    july, august = store.coverage([(Dataset.MONTH, JULY.next()), (Dataset.MONTH, JULY)])
+    assert july == Coverage(Dataset.MONTH, JULY, landed=1, absent=0, failed=1, never_asked=0)
+    assert august == Coverage(Dataset.MONTH, JULY.next(), landed=0, absent=0, failed=0, never_asked=2)
+    assert (july.missing, august.missing) == (1, 2)
+
+
+def test_a_device_that_is_known_and_was_never_asked_is_missing(store: Store) -> None:
+    store.commit(batch(fetched("1")))
+    store.consider(ids("1", "2", "3"), EVERYTHING)
+    store.enlist()
+    [july] = store.coverage()
+    assert (july.landed, july.never_asked) == (1, 2)
+
+
+def test_a_device_that_only_the_ledger_knows_is_missing_where_it_was_not_asked(store: Store) -> None:
+    store.commit(batch(fetched("1"), Absent(Cell(ids("2")[0], Dataset.MONTH, JULY.next()))))
+    assert store.table("devices").num_rows == 0
+    assert [one.never_asked for one in store.coverage()] == [1, 1]
+
+
+def test_the_last_run_is_the_one_that_was_begun_last_whatever_the_clock_said(store: Store) -> None:
+    assert store.last_run() is None
+    store.begin("run-1", "sync", NOW)
+    store.finish("run-1", "incomplete", NOW, {"failed": 3, "unasked": 4})
+    assert store.last_run() == LastRun("sync", NOW, "incomplete", 3, 4)
+    store.begin("run-2", "land", NOW - timedelta(days=9))
+    assert store.last_run() == LastRun("land", NOW - timedelta(days=9), None, None, None)
+
+
+def test_the_day_that_was_synced_as_of_is_told_once_there_was_a_sync(store: Store) -> None:
+    store.commit(batch(fetched("1"), as_of=date(2024, 8, 5)))
+    assert store.synced_as_of() is None
+    store.begin("run-1", "sync", NOW)
+    store.commit(batch(absent("2"), as_of=date(2024, 8, 4)))
+    assert store.synced_as_of() == date(2024, 8, 5)
+
+
+def test_the_devices_with_a_cell_that_failed_last_time_are_told_once_each(store: Store) -> None:
+    august = evolve(failed("2"), cell=Cell(ids("2")[0], Dataset.MONTH, JULY.next()))
+    store.commit(batch(failed("3"), failed("2"), failed("1"), august, absent("4")))
+    store.commit(batch(fetched("1")))
+    assert store.failed_devices() == ["2", "3"]
+
+
 def test_an_empty_store_covers_nothing_and_has_no_failures(store: Store) -> None:
+    assert store.failed_devices() == []
+    assert store.synced_as_of() is None
     assert store.coverage() == []
     assert store.failures() == []
     assert store.consumption_by_appliance(Dataset.MONTH, JULY) == []
@@ -281,7 +372,7 @@ def test_nothing_consumed_has_no_share(store: Store) -> None:
 
 def test_an_unknown_table_is_refused_with_those_there_are(store: Store) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"no table 'runs; DROP'.*consumption, totals, cycles, ledger, runs"
+        ConfigurationError, match=r"no table 'runs; DROP'.*consumption, totals, cycles, devices, ledger, runs"
     ):
         store.table("runs; DROP")
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from store_cases import JULY, WEEK_28, absent, batch, fetched_as, ids, month_of
+from store_cases import JULY, WEEK_28, absent, batch, cell, fetched_as, ids, month_of
 
-from voltaware_async.cells import Dataset
+from voltaware_async.cells import Absent, Dataset
 from voltaware_async.stores.given_out import GivenOut, Known
 
 
@@ -40,6 +40,17 @@ def test_a_cell_that_stands_in_a_batch_twice_is_not_known() -> None:
 def test_a_cell_of_another_dataset_or_period_is_another_cell() -> None:
     other = fetched_as(Dataset.WEEK, WEEK_28, month_of(fridge=1.0))
     assert given_out("0001").claim(batch(other, absent("0001")).ledger) is Known.NOTHING
+
+
+def test_cells_that_are_to_be_given_out_anew_are_forgotten_in_their_dataset_and_period_alone() -> None:
+    cells = given_out("1")
+    cells.add("month", JULY.next().start, [("1", Known.NEVER_ASKED)])
+    cells.add("month_weeks", JULY.start, [("1", Known.NEVER_ASKED)])
+    cells.forget("month", JULY.start)
+    cells.forget("week", JULY.start)
+    assert cells.claim(batch(absent("1")).ledger) is Known.NOTHING
+    for other in (cell("1", period=JULY.next()), cell("1", Dataset.MONTH_WEEKS)):
+        assert cells.claim(batch(Absent(other)).ledger) is Known.NEVER_ASKED
 
 
 def test_an_empty_batch_needs_no_look() -> None:

@@ -21,7 +21,12 @@ COLUMNS: Final = {
     ),
     "ledger": (
         f"{CELL}, status VARCHAR, attempts BIGINT, http_status BIGINT, error VARCHAR, run_id VARCHAR, "
-        "updated_at TIMESTAMPTZ"
+        "updated_at TIMESTAMPTZ, asked_on DATE, absent_since DATE"
+    ),
+    "devices": (
+        "device_id VARCHAR, connection_state VARCHAR, firmware VARCHAR, first_event TIMESTAMPTZ, "
+        "last_event TIMESTAMPTZ, iso_country_code VARCHAR, iso_locale_code VARCHAR, time_zone_id VARCHAR, "
+        "seen_at TIMESTAMPTZ, asked_on DATE, first_day DATE"
     ),
     "runs": (
         "run_id VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, outcome VARCHAR, "
@@ -48,6 +53,10 @@ def test_the_columns_are_those_that_other_programs_rely_on(path: Path, name: str
         ).fetchall()
     found = ", ".join(f"{column} {kind}" for column, kind in columns)
     assert found.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") == COLUMNS[name]
+
+
+def test_every_table_is_one_that_other_programs_rely_on() -> None:
+    assert set(COLUMNS) == set(TABLES)
 
 
 def test_an_empty_store_gives_tables_of_the_pinned_types(path: Path) -> None:

@@ -57,6 +57,8 @@ def period_options(command: Callable[..., T]) -> Callable[..., T]:
     def with_periods(
         *, months: tuple[Month, ...], weeks: tuple[Week, ...], with_weeks: bool, **arguments: object
     ) -> T:
+        if with_weeks and not months:
+            raise click.UsageError("--with-weeks adds the weeks of a month: name one with --month 2024-07")
         their_weeks = (week for month in months if with_weeks for week in month.weeks())
         return command(periods=(*months, *weeks, *their_weeks), **arguments)
 

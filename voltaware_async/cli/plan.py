@@ -95,7 +95,8 @@ async def _plan(
     *,
     as_json: bool,
 ) -> Exit:
-    async with connection.client(rate) as client:
+    # The rate is that of the run to come: at one an hour, the plan's own two requests would take an hour.
+    async with connection.client() as client:
         with open_to_plan(target) as store:
             planned = await work_out(client, store)
     facts = _facts(planned, rate, window, datetime.now(UTC))

@@ -26,7 +26,6 @@ from voltaware_async.stores.batches import BatchBuilder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-    from datetime import date
 
     import anyio
 
@@ -102,8 +101,6 @@ class Landing:
         self._speed = Speed()
         self._is_open = False
         self._thread = StoreThread()
-        self._survey: Survey | None = None
-        self._as_of: date | None = None
         self._writing = asyncio.Lock()
 
     async def run(
@@ -117,11 +114,11 @@ class Landing:
         """Survey, pull, land and account; whatever ends the run early, what has arrived is landed first."""
         stops = () if stop is None else (stop,)
         self._as_of = job.agenda.as_of
-        survey = self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
+        self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
         with self._thread, self._reporting():
             try:
                 await self._thread.call(self._begin, job)
-                await survey.run(concurrency, self._cut_off, *stops)
+                await self._survey.run(concurrency, self._cut_off, *stops)
                 counts = await self._thread.call(self._plan, job)
                 await self._pull(counts, fetch, concurrency, *stops)
                 await self._commit()
@@ -199,13 +196,12 @@ class Landing:
             return
         self._reported = now
         traffic = self._traffic()
-        survey = self._survey
         progress = self._tally.progress(
             traffic,
             now - self._started,
             rate_per_s=self._speed.at(now, traffic.requests),
-            devices=survey.devices if survey else 0,
-            devices_done=survey.done if survey else 0,
+            devices=self._survey.devices,
+            devices_done=self._survey.done,
         )
         self._watcher.progressed(progress)
 
@@ -235,8 +231,7 @@ class Landing:
         try:
             if not isinstance(error, StoreError):
                 await self._commit()
-                if self._survey is not None:
-                    await self._survey.write()
+                await self._survey.write()
         except StoreError as failure:
             logger.warning("what had arrived could not be landed: %s", failure)
         finally:
