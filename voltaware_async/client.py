@@ -100,13 +100,7 @@ class VoltawareClient:
         retrier = Retrier(policy, self._traffic)
         self._tokens = TokenSource(Grants(wire, pace, retrier, credentials, token_store))
         self._sender = Sender(
-            wire,
-            pace,
-            self._tokens,
-            retrier,
-            slots,
-            deadline_s=deadline,
-            reconnect_on_403=reconnect_on_403,
+            wire, pace, self._tokens, retrier, slots, deadline_s=deadline, reconnect_on_403=reconnect_on_403
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
