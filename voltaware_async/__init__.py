@@ -4,10 +4,10 @@ The folders are the layers; each imports only from those below it:
 
 cli                 the `voltaware` command
 client              VoltawareClient, the composition root; resources: one awaitable per endpoint
-fleet               many devices at once: plan -> pull -> land
+fleet               many devices at once: what is due -> plan -> pull -> land
 stores              where outcomes land: tables of rows, and the ledger
 transport           everything that waits: session, pace, tokens, sender
-protocol            pure: endpoints, codec, replies, retry, token
+protocol            pure: endpoints, codec, replies, retry, pressure, token
 cells, records      one GET of a pull and its outcome; what the API talks about
 periods, errors     months and weeks; what can go wrong
 
@@ -45,6 +45,7 @@ from voltaware_async.errors import (
     UnreachableError,
     VoltawareError,
 )
+from voltaware_async.fleet.plan import Plan
 from voltaware_async.fleet.summary import Progress, Summary
 from voltaware_async.periods import Month, Period, Week
 from voltaware_async.protocol.retry import RetryPolicy
@@ -79,6 +80,7 @@ __all__ = [
     "OutageError",
     "Outcome",
     "Period",
+    "Plan",
     "Progress",
     "ProtocolError",
     "Record",

@@ -113,6 +113,7 @@ class VoltawareClient:
             self.devices.list,
             self._traffic.snapshot,
             look_up=self._look_up,
+            server_time=wire.server_time,
             concurrency=concurrency,
         )
 

@@ -44,4 +44,4 @@ def fleet_of(
     async def listed() -> Sequence[DeviceId]:
         return named
 
-    return Fleet(fetch, listed, Traffic, look_up=look_up, concurrency=concurrency)
+    return Fleet(fetch, listed, Traffic, look_up=look_up, server_time=lambda: None, concurrency=concurrency)

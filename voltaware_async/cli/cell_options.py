@@ -79,7 +79,7 @@ def night_options(command: Callable[..., T]) -> Callable[..., T]:
     @functools.wraps(command)
     def with_night(*, as_of: date | None, horizon_months: int, **arguments: object) -> T:
         try:
-            as_of_day(as_of, None)
+            as_of_day(as_of)
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from None
         return command(night=Night(as_of, horizon_months), **arguments)

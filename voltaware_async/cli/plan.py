@@ -67,6 +67,8 @@ def plan(
     """
     if of == "sync" and periods:
         raise click.UsageError("sync works its periods out by itself: leave --month and --week out")
+    if periods and night.as_of is not None:
+        raise click.UsageError("a pull asks for its periods on any day: leave --as-of out")
 
     async def of_sync(client: VoltawareClient, store: Store) -> Plan:
         return await client.fleet.plan_sync(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
+from voltaware_async.errors import OutageError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 __all__ = ["CutOff"]
+
+T = TypeVar("T")
 
 # What is under way has that long to arrive; the last of it is left for the commit.
 _LAST_CALL_S: Final = 10.0
@@ -35,6 +39,14 @@ class CutOff:
         """Whether it has ended the handing out: something may be left unasked."""
         return self._has_struck
 
+    async def bounded(self, listing: Awaitable[T]) -> T:
+        """Return the list of devices; OutageError where the end comes first."""
+        try:
+            async with asyncio.timeout_at(self._end):
+                return await listing
+        except TimeoutError:
+            raise OutageError("the API did not list the devices within the time of the run") from None
+
     @contextmanager
     def closing(self, close: Callable[[], None]) -> Iterator[anyio.Event]:
         """Call `close` in time, to hand out no more; later set the event, to drop what is under way."""
@@ -43,6 +55,8 @@ class CutOff:
             yield late
             return
         loop = asyncio.get_running_loop()
+        if loop.time() >= self._last_call:  # a timer would let the first through
+            self._strike(close)
         timers = (
             loop.call_at(self._last_call, self._strike, close),
             loop.call_at(self._end, late.set),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from voltaware_async.cells import Dataset
 from voltaware_async.errors import ConfigurationError
 from voltaware_async.fleet.plan import Slice
 from voltaware_async.periods import Month, Week
@@ -17,7 +18,6 @@ from voltaware_async.stores.agenda import Agenda
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
     from voltaware_async.stores.agenda import Absence
     from voltaware_async.stores.ledger import LastRun
@@ -26,16 +26,19 @@ __all__ = ["HORIZON_MONTHS", "as_of_day", "due_slices", "is_due_again", "today",
 
 HORIZON_MONTHS: Final = 3
 
-# 24 to 36 hours after late data its result is there: two nights later. A 204 says that the API did process
-# the request and has nothing to return: that changes less readily than a 404.
+# 24 to 36 hours after late data its result is there: two nights later.
 _FIRST_WAIT_DAYS: Final = 2
-_FIRST_WAIT_DAYS_AFTER_204: Final = 14
+# A household without an electric vehicle has no cycles, however often one asks: there a 204, "there is
+# nothing to return", is as good as an answer.
+_FIRST_WAIT_DAYS_WITHOUT_CYCLES: Final = 14
 _NOTHING_TO_RETURN: Final = 204
+_CYCLES: Final = frozenset({Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES})
 # The longer a cell has been absent, the less likely it appears on any one night.
 _GROWTH: Final = 1.5
 _CALCULATED_ON_DAY: Final = 3
 _MONTHS: Final = 12
 _EARLIEST: Final = date(1970, 1, 1)
+_CLOCKS_APART: Final = timedelta(days=1)
 
 
 def today() -> date:
@@ -43,28 +46,36 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def as_of_day(as_of: date | None, last_run: LastRun | None) -> date:
+def as_of_day(
+    as_of: date | None, *, server_time: datetime | None = None, last_run: LastRun | None = None
+) -> date:
     """Return the day that a night takes for today; ConfigurationError where it cannot be that day.
 
-    A day to come is refused, for what is not yet due would be asked and counted as absent. So is today, where
-    the last run lies in the future: the clock of this run or of that one is wrong.
+    A day to come is refused, for what is not yet due would be asked and counted as absent. So is today by a
+    clock that is wrong: a day off the API's, or, where that is not known, before the store's last run.
     """
     now = datetime.now(UTC)
     if as_of is None:
-        return _by_the_clock(now, last_run)
+        _check_clock(now, server_time, last_run)
+        return now.date()
     latest = max(now.date(), now.astimezone().date())
     if as_of > latest:
         raise ConfigurationError(f"as of {as_of} lies in the future: today is {latest}")
     return as_of
 
 
-def _by_the_clock(now: datetime, last_run: LastRun | None) -> date:
-    if last_run is not None and last_run.started_at - now > timedelta(days=1):
+def _check_clock(now: datetime, server_time: datetime | None, last_run: LastRun | None) -> None:
+    ours = f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC"
+    if server_time is not None:
+        if abs(now - server_time) > _CLOCKS_APART:
+            raise ConfigurationError(
+                f"{ours}, and the API's {server_time:%Y-%m-%d %H:%M}: set it, or name the day (--as-of)"
+            )
+    elif last_run is not None and last_run.started_at - now > _CLOCKS_APART:
         raise ConfigurationError(
-            f"this machine's clock says {now:%Y-%m-%d}, but the store's last run began on "
-            f"{last_run.started_at:%Y-%m-%d}: set the clock; if it was wrong then, name the day (--as-of)"
+            f"{ours}, and the store's last run began {last_run.started_at:%Y-%m-%d %H:%M}: set the clock; "
+            "if it was wrong then, name the day (--as-of)"
         )
-    return now.date()
 
 
 def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) -> tuple[Slice, ...]:
@@ -100,12 +111,18 @@ def is_due_again(absence: Absence, as_of: date) -> bool:
     """
     if absence.asked_on > as_of:
         return True
+    has_no_cycles = absence.http_status == _NOTHING_TO_RETURN and absence.dataset in _CYCLES
+    if has_no_cycles:
+        return _has_waited(absence, as_of, _FIRST_WAIT_DAYS_WITHOUT_CYCLES)
     if absence.dataset.period_type is Month and absence.asked_on < _last_calculation(as_of):
         return True
-    is_204 = absence.http_status == _NOTHING_TO_RETURN
-    first_wait = _FIRST_WAIT_DAYS_AFTER_204 if is_204 else _FIRST_WAIT_DAYS
+    return _has_waited(absence, as_of, _FIRST_WAIT_DAYS)
+
+
+def _has_waited(absence: Absence, as_of: date, first_wait_days: int) -> bool:
+    """Tell whether the wait is over: the first, then ever longer ones."""
     absent_for = (absence.asked_on - absence.absent_since).days
-    return (as_of - absence.asked_on).days >= max(first_wait, absent_for * _GROWTH)
+    return (as_of - absence.asked_on).days >= max(first_wait_days, absent_for * _GROWTH)
 
 
 def _last_calculation(as_of: date) -> date:

@@ -20,7 +20,7 @@ from voltaware_async.stores.agenda import Agenda
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     import anyio
 
@@ -57,10 +57,12 @@ class Fleet:
         traffic: Callable[[], Traffic],
         *,
         look_up: LookUp,
+        server_time: Callable[[], datetime | None],
         concurrency: int,
     ) -> None:
         self._fetch = fetch
         self._look_up = look_up
+        self._server_time = server_time
         self._list_devices = list_devices
         self._traffic = traffic
         self._concurrency = concurrency
@@ -105,8 +107,9 @@ class Fleet:
 
         Costs one request per such cell.
         """
-        landing = self._landing(store, watcher, max_duration)
-        job = await self._land_job(datasets, periods, devices, command)
+        cut_off = CutOff(max_duration)
+        landing = self._landing(store, watcher, cut_off)
+        job = await cut_off.bounded(self._land_job(datasets, periods, devices, command))
         return await self._run(landing, job, stop)
 
     async def sync(
@@ -129,10 +132,14 @@ class Fleet:
         never asked again; what failed is, every night; what is absent at growing intervals, and no more once
         it lies behind the horizon. Costs one request per cell, and one for each device when it is new.
 
-        Raises ConfigurationError for a day to come, and for today where the store's last run began later.
+        Raises ConfigurationError for a day to come; and, where today is taken, if this machine's clock and
+        the API's are a day apart, or the store's last run lies in the future.
         """
-        landing = self._landing(store, watcher, max_duration)
-        job = await self._sync_job(store, devices, datasets, as_of, horizon_months, command=command)
+        cut_off = CutOff(max_duration)
+        landing = self._landing(store, watcher, cut_off)
+        job = await cut_off.bounded(
+            self._sync_job(store, devices, datasets, as_of, horizon_months, command=command)
+        )
         return await self._run(landing, job, stop)
 
     async def retry_failed(
@@ -145,7 +152,7 @@ class Fleet:
         stop: anyio.Event | None = None,
     ) -> Summary:
         """Ask again only for the cells that failed last time, of any period. Costs one request per cell."""
-        landing = self._landing(store, watcher, max_duration)
+        landing = self._landing(store, watcher, CutOff(max_duration))
         parts = [it for it in await to_thread.run_sync(store.coverage) if it.failed]
         job = Job(
             command=command,
@@ -202,9 +209,12 @@ class Fleet:
         *,
         command: str,
     ) -> Job:
-        day = as_of_day(as_of, await to_thread.run_sync(store.last_run))
-        parts = due_slices(datasets, day, horizon_months)
+        if as_of is not None:
+            as_of_day(as_of)  # a day to come is refused before anything is sent
+        last_run = await to_thread.run_sync(store.last_run)
         fleet = await self._distinct(devices)
+        day = as_of_day(as_of, server_time=self._server_time(), last_run=last_run)
+        parts = due_slices(datasets, day, horizon_months)
         return Job(command=command, slices=parts, devices=fleet, agenda=tonight(day))
 
     async def _plan(self, store: Store, job: Job) -> Plan:
@@ -212,12 +222,12 @@ class Fleet:
         look_ups = await to_thread.run_sync(store.count_unseen, job.parts)
         return Plan(tuple(await to_thread.run_sync(store.count, job.parts)), look_ups)
 
-    def _landing(self, store: Store, watcher: Watcher | None, max_duration: float | None) -> Landing:
+    def _landing(self, store: Store, watcher: Watcher | None, cut_off: CutOff) -> Landing:
         """Begin a run: from here on its time and its requests count."""
         from voltaware_async.fleet.landing import Landing  # noqa: PLC0415  pyarrow is an extra
 
         before = self._traffic()
-        return Landing(store, lambda: self._traffic().since(before), watcher, CutOff(max_duration))
+        return Landing(store, lambda: self._traffic().since(before), watcher, cut_off)
 
     async def _run(self, landing: Landing, job: Job, stop: anyio.Event | None) -> Summary:
         look_ups = OutageGuard(self._look_up, concurrency=self._concurrency)

@@ -17,7 +17,7 @@ from voltaware_async.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Failure", "Resend", "RetryBudget", "RetryPolicy", "Tally", "retry_after_s"]
+__all__ = ["Failure", "Resend", "RetryBudget", "RetryPolicy", "Tally", "http_date", "retry_after_s"]
 
 _LONGEST_RETRY_AFTER_TEXT: Final = 32
 _BACKOFF_DOUBLINGS_MAX: Final = 16
@@ -142,14 +142,15 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds_until(date_text: str, now_text: str) -> float | None:
-    until = _instant(date_text)
+    until = http_date(date_text)
     if until is None:
         return None
-    wait = (until - (_instant(now_text) or datetime.now(UTC))).total_seconds()
+    wait = (until - (http_date(now_text) or datetime.now(UTC))).total_seconds()
     return wait if wait > 0 else None
 
 
-def _instant(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Read an HTTP date as an aware instant; None where it is none."""
     try:
         instant = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the latter for a day of ten digits

@@ -6,7 +6,7 @@
 * `targets`: `open_store`, from a text such as `fleet.duckdb`
 * `tables`, `batches`, `sightings`: the Arrow schemas, and outcomes and devices → tables, without touching a
   store (need pyarrow)
-* `duckdb_*`: the embedded store, a file (needs duckdb)
+* `duckdb_*`: the embedded store, a file (needs duckdb); `holder` names the process that holds it
 
 Importing this package loads neither pyarrow nor duckdb.
 """

@@ -14,7 +14,7 @@ from voltaware_async.periods import Period
 
 __all__ = ["Absence", "Agenda", "Count", "Turn"]
 
-# A sensor that was never connected is looked up again so often.
+# A device whose first event may yet come, or turn out to be earlier, is looked up again so often.
 _LOOK_AGAIN_AFTER: Final = timedelta(days=7)
 
 
@@ -54,7 +54,7 @@ class Agenda:
 
     @property
     def look_again_before(self) -> date:
-        """The last day, as of which a never connected sensor was looked up too long ago."""
+        """The last day, as of which a device was looked up too long ago whose first event may have changed."""
         return self.as_of - _LOOK_AGAIN_AFTER
 
 

@@ -53,7 +53,8 @@ FROM run_devices LEFT JOIN devices USING (device_id)
 
 _IS_UNSEEN: Final = """(
     looked_up_on IS NULL
-    OR is_dormant AND (looked_up_on <= $look_again_before OR looked_up_on > $as_of)
+    OR (is_dormant OR first_day > $oldest_end)
+    AND (looked_up_on <= $look_again_before OR looked_up_on > $as_of)
 )"""
 
 _COUNT_UNSEEN: Final = f"SELECT count(*) FROM run_devices WHERE {_IS_UNSEEN}"
@@ -122,7 +123,11 @@ class RunDevices:
         agenda = self._agenda
         if agenda is None or not agenda.minds_first_event or not parts:
             return 0
-        days = {"look_again_before": agenda.look_again_before, "as_of": agenda.as_of}
+        days = {
+            "look_again_before": agenda.look_again_before,
+            "as_of": agenda.as_of,
+            "oldest_end": min(period.end for _, period in parts),
+        }
         if self._connection.execute(_COUNT_UNSEEN, days).fetchall() == [(0,)]:
             return 0
         with named(self._connection, "parts", parts_table(parts)):

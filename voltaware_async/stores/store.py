@@ -72,8 +72,9 @@ class Store(Protocol):
     def count_unseen(self, parts: Sequence[tuple[Dataset, Period]]) -> int:
         """Count the devices that are to be looked up before these parts are asked.
 
-        They are those of which the store knows nothing but the id, and that it lacks some cell of; and, once
-        a week, sensors that were never connected.
+        They are those of which the store knows nothing but the id, and that it lacks some cell of. Once a week
+        come those whose first event leaves some part out, for its data may have come late; and sensors that
+        were never connected.
         """
 
     def unseen(self, after: int, limit: int) -> tuple[Sequence[DeviceId], int]:
