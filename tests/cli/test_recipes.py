@@ -57,13 +57,13 @@ def night(environment: dict[str, str], tmp_path: Path) -> Callable[..., subproce
     command.chmod(0o755)
     script = tmp_path / "voltaware-night"
     script.write_text(
-        SCRIPT.replace("/var/lib/voltaware", str(tmp_path)).replace(
-            "sync ", "sync --as-of 2024-09-15 --rate none "
-        )
+        SCRIPT.replace("/var/lib/voltaware", str(tmp_path))
+        .replace("/usr/local/bin", str(bin_folder))
+        .replace("sync ", "sync --as-of 2024-09-15 --rate none ")
     )
 
     def run(**variables: str) -> subprocess.CompletedProcess[str]:
-        environ = {**environment, **variables, "PATH": f"{bin_folder}:{environment['PATH']}"}
+        environ = {**environment, **variables, "PATH": "/usr/bin:/bin"}
         return subprocess.run(
             ["/bin/sh", str(script)], env=environ, capture_output=True, text=True, timeout=50, check=False
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from heapq import heappop, heappush
+from itertools import cycle
 
 import pytest
-from attrs import define
+from attrs import define, field
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ class Story:
     def answered(self, times: int, per_s: float = 50.0, latency_s: float = QUICK_S) -> None:
         for _ in range(times):
             self.now += 1 / per_s
-            self.pressure.answered(self.now, latency_s)
+            self.pressure.answered(self.now, latency_s, "/sensors")
 
     def throttled(self, times: int = 1, pause_s: float = 0.0, sent_ago_s: float = 0.0) -> None:
         for _ in range(times):
@@ -72,7 +74,7 @@ def lived(concurrency: int, cap: float | None, history: object) -> list[Story]:
         for _ in range(times):
             told.now += gap_s / times
             if kind == "answered":
-                told.pressure.answered(told.now, latency_s)
+                told.pressure.answered(told.now, latency_s, "/sensors")
             elif kind == "throttled":
                 told.throttled(1, pause_s, latency_s)
             elif kind == "overloaded":
@@ -232,6 +234,125 @@ def test_slow_answers_cost_nothing_while_most_slots_are_free() -> None:
     told = story()
     told.answered(500, latency_s=0.1)
     told.answered(300, latency_s=0.3)
+    assert told.pressure.concurrency == 32
+
+
+# --- latency of several endpoints ------------------------------------------------------------------
+
+
+@define
+class ClosedLoop:
+    """Keep all slots in use up to the cap, at a server that answers `capacity` requests/s at most."""
+
+    pressure: Pressure
+    cap: float
+    capacity: float = 10_000.0
+    now: float = 1_000.0
+    _turn_at: float = 0.0
+    _server_free_at: float = 0.0
+    _under_way: list[tuple[float, float, str]] = field(factory=list)
+    _chance: random.Random = field(factory=lambda: random.Random(7))
+    limits: list[int] = field(factory=list)
+
+    def ask(self, seconds: float, **latencies_s: float) -> float:
+        """Ask these endpoints in turn; return how many requests/s were answered."""
+        until, begun_at, served = self.now + seconds, self.now, len(self.limits)
+        endpoints = cycle(latencies_s)
+        while self.now < until:
+            has_slot = len(self._under_way) < self.pressure.concurrency
+            if has_slot and (not self._under_way or self._turn_at <= self._under_way[0][0]):
+                endpoint = next(endpoints)
+                self._send(endpoint, latencies_s[endpoint])
+            else:
+                self._receive()
+        return (len(self.limits) - served) / (self.now - begun_at)
+
+    def _send(self, endpoint: str, latency_s: float) -> None:
+        self.now = max(self.now, self._turn_at)
+        self._turn_at = self.now + 1 / (0.985 * self.cap)
+        self._server_free_at = max(self.now, self._server_free_at + 1 / self.capacity)
+        ends_at = max(self.now + latency_s * self._chance.uniform(0.3, 1.7), self._server_free_at)
+        heappush(self._under_way, (ends_at, self.now, endpoint))
+
+    def _receive(self) -> None:
+        self.now, sent_at, endpoint = heappop(self._under_way)
+        self.pressure.answered(self.now, self.now - sent_at, endpoint)
+        self.limits.append(self.pressure.concurrency)
+
+
+def closed_loop(concurrency: int = 128, cap: float = 500.0) -> ClosedLoop:
+    return ClosedLoop(Pressure(concurrency, cap), cap)
+
+
+@pytest.mark.parametrize("slower_s", [0.22, 0.4, 2.0])
+def test_an_endpoint_never_seen_before_may_be_slower_than_the_one_before(slower_s: float) -> None:
+    """At 0.22 s the cap holds all the same, at 0.4 and 2 s the slots are too few for it."""
+    loop = closed_loop()
+    loop.ask(8, quick=0.04)
+    goodput = loop.ask(30, slow=slower_s)
+    assert set(loop.limits) == {128}
+    assert goodput > 0.95 * min(0.985 * 500, 128 / slower_s)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.7, 5, 15])
+def test_switching_to_and_fro_between_a_quick_and_a_slow_endpoint_costs_nothing(seconds: float) -> None:
+    loop = closed_loop()
+    for _ in range(8):
+        loop.ask(seconds, quick=0.04)
+        loop.ask(seconds, slow=0.4)
+    assert set(loop.limits) == {128}
+
+
+def test_a_mix_whose_shares_change_costs_nothing() -> None:
+    loop = closed_loop()
+    for _ in range(3):
+        loop.ask(4, quick=0.04)
+        loop.ask(4, quick=0.04, slow=0.8)
+        loop.ask(4, quick=0.04, slow=0.8, slower=1.6)
+        loop.ask(4, slower=1.6)
+    assert set(loop.limits) == {128}
+
+
+@pytest.mark.parametrize("latencies_s", [{"quick": 0.04}, {"slow": 0.4}, {"quick": 0.04, "slow": 0.2}])
+def test_a_capacity_that_falls_costs_slots_whichever_endpoints_are_asked(
+    latencies_s: dict[str, float],
+) -> None:
+    loop = closed_loop()
+    loop.ask(5, **latencies_s)
+    loop.capacity = 60.0
+    goodput = loop.ask(10, **latencies_s)
+    assert goodput > 0.95 * 60
+    assert min(loop.limits) <= 50
+    loop.capacity = 10_000.0
+    loop.ask(20, **latencies_s)
+    assert loop.pressure.concurrency == 128
+
+
+def test_an_overload_after_a_switch_is_measured_by_what_that_endpoint_was() -> None:
+    loop = closed_loop()
+    loop.ask(5, quick=0.04)
+    loop.ask(5, slow=0.4)
+    loop.ask(5, quick=0.04)
+    assert set(loop.limits) == {128}
+    loop.capacity = 100.0
+    loop.ask(8, slow=0.4)
+    assert loop.pressure.concurrency <= 70
+
+
+@pytest.mark.parametrize("capacity", [470.0, 485.0])
+def test_slower_answers_cost_nothing_where_as_many_come_as_may_be_sent(capacity: float) -> None:
+    loop = closed_loop()
+    loop.ask(5, quick=0.04)
+    loop.capacity = capacity
+    assert loop.ask(30, quick=0.04) > 0.98 * capacity
+    assert set(loop.limits) == {128}
+
+
+def test_slower_answers_cost_nothing_where_as_many_come_as_before() -> None:
+    """At first few were under way: more of them take longer, but fewer would be answered no better."""
+    told = story(cap=None)
+    told.answered(500, per_s=100, latency_s=0.05)
+    told.answered(500, per_s=100, latency_s=0.3)
     assert told.pressure.concurrency == 32
 
 

@@ -144,7 +144,7 @@ class Attempts:
             if wait_s:
                 self.regulator.failed(self.failure(wait_s), sent_at, now())
             else:
-                self.regulator.answered(now(), now() - sent_at)
+                self.regulator.answered(now(), now() - sent_at, "/sensors")
         finally:
             self.slots.give_back()
         if wait_s:

@@ -49,6 +49,4 @@ def _cells(summary: Summary, command: str) -> str:
         return "nothing to ask: no cell failed last time"
     if summary.skipped:
         return f"nothing to ask: {summary.skipped} cells landed before, or are absent and not yet due again"
-    if command == "sync":
-        return "nothing to ask: the API lists no devices, or nothing is due"
-    return "nothing to ask: the API lists no devices"
+    return "nothing to ask: no device is listed, nothing is due, or the run ended before that was known"

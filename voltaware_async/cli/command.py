@@ -18,9 +18,9 @@ from voltaware_async.cli.sync import sync
 __all__ = ["voltaware"]
 
 _EPILOG = (
-    "Exit codes: 0 complete, 2 wrong usage or configuration, 3 finished but some cells failed, "
-    "4 credentials refused, 5 store locked or unusable, 6 API unreachable, 130 interrupted, 143 terminated, "
-    "1 a bug."
+    "Exit codes: 0 complete, 2 wrong usage or configuration, 3 finished but some cells failed or were not "
+    "asked in time, 4 credentials refused, 5 store locked or unusable, 6 API unreachable, 130 interrupted, "
+    "143 terminated, 1 a bug."
 )
 
 

@@ -9,13 +9,14 @@ import re
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from voltaware_async.cli.exits import Exit, of_error
 from voltaware_async.cli.recent import Recent
 from voltaware_async.cli.talk import say
-from voltaware_async.errors import ConfigurationError, VoltawareError
+from voltaware_async.errors import ConfigurationError, StoreLockedError, VoltawareError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,8 +41,8 @@ _FIGURES: Final = (
 class Heartbeat:
     """Keep a file current from the start of a run to its end; use it as a context manager.
 
-    It is written at the start, at most every 5 s while the run goes on, also when nothing arrives, and at the
-    end. Readers see a whole file always: it is replaced, never rewritten. The keys are the same in each:
+    It is written a second after the start, at most every 5 s while the run goes on, also when nothing arrives,
+    and at the end; but not by a run that finds the store held by another, whose file it may be. Readers see a whole file always: it is replaced, never rewritten. The keys are the same in each:
     `unasked` counts what has not ended yet, `rate_per_s` falls to 0 when nothing is reported for ten seconds,
     and the last file has the figures of the summary.
 
@@ -63,7 +64,7 @@ class Heartbeat:
         self._figures: dict[str, int | float] = dict.fromkeys(_FIGURES, 0)
         self._last_outcome_at: str | None = None
         self._recent = Recent(time.monotonic())
-        self._written = time.monotonic()
+        self._written = -inf
         self._has_warned = False
 
     def progressed(self, progress: Progress) -> None:
@@ -102,13 +103,15 @@ class Heartbeat:
     ) -> None:
         if error is not None:
             self._failed(error)
-        self._try_to_write()
+        # Another run holds the store: the file may be its own.
+        if not isinstance(error, StoreLockedError):
+            self._try_to_write()
 
     def _begun(self, path: Path) -> Path:
-        """Write the first file, and return which it is, behind all links."""
+        """Make sure that the file can be written, and return which it is, behind all links."""
         try:
             file = _checked(path)
-            self._write(file)
+            self._write_aside(file).unlink()
         except OSError as error:
             reason = error.strerror or error
             raise ConfigurationError(f"--heartbeat {path} cannot be written: {reason}") from None
@@ -141,16 +144,19 @@ class Heartbeat:
     def _write(self, path: Path) -> None:
         """Replace the file; a disk that hangs holds the event loop, as it would hold the store."""
         self._written = time.monotonic()
+        self._write_aside(path).replace(path)
+
+    def _write_aside(self, path: Path) -> Path:
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with aside.open("w", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask: monitoring is somebody else
                 file.write(json.dumps(self._content()) + "\n")
-            aside.replace(path)
         except OSError:
             with suppress(OSError):
                 aside.unlink()
             raise
+        return aside
 
     def _content(self) -> dict[str, str | int | float | None]:
         return {

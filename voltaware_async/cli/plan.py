@@ -125,7 +125,7 @@ def _facts(planned: Plan, rate: float | None, window: float | None, now: datetim
         facts["finish_at"] = _instant(now, seconds)
     if window is not None:
         facts["window_hours"] = round(window / _HOUR_S, 3)
-        facts["fits"] = None if rate is None else planned.seconds_at(rate) <= window
+        facts["fits"] = None if rate is None else planned.fits(window, rate)
         facts["rate_needed_per_s"] = math.ceil(planned.rate_for(window))
         facts["nights_needed"] = None if rate is None else planned.nights_for(window, rate)
     return facts
@@ -182,7 +182,7 @@ def _verdict(planned: Plan, rate: float | None, window: float) -> str:
     needed = f"{math.ceil(planned.rate_for(window))}/s"
     if rate is None:
         return f"{_time(window)} need {needed}"
-    if planned.seconds_at(rate) <= window:
+    if planned.fits(window, rate):
         return f"fits: {_time(planned.seconds_at(rate))} of {_time(window)}"
     return (
         f"does not fit: {_time(planned.seconds_at(rate))} for a window of {_time(window)}; "

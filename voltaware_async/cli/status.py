@@ -12,17 +12,17 @@ from voltaware_async.cli.options import json_option, store_option
 from voltaware_async.cli.run import run
 from voltaware_async.cli.tables import print_table
 from voltaware_async.cli.talk import say
-from voltaware_async.fleet.due import HORIZON_MONTHS, due_slices
 from voltaware_async.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from voltaware_async.stores import Coverage, FailureReason, LastRun, Store
+    from voltaware_async.stores import Coverage, FailureReason, LastRun
 
 __all__ = ["status"]
 
 _COVERAGE = ("dataset", "period", "landed", "absent", "failed", "never_asked")
+_MOST_REASONS = 100
 _FAILURES = ("cells", "example", "reason")
 
 
@@ -34,7 +34,7 @@ def status(*, target: str, of_failures: bool, as_json: bool) -> None:
     """Show the coverage per dataset and period, the oldest gap, and how the last run ended.
 
     Sends nothing. A gap is what failed or was never asked; an absent cell is none, for the API has answered
-    that there is no result. After a sync that was cut off, what it should have asked counts as never asked.
+    that there is no result. What a run was to ask and did not come to counts as never asked.
     """
     run(lambda: _status(target, of_failures=of_failures, as_json=as_json))
 
@@ -42,25 +42,14 @@ def status(*, target: str, of_failures: bool, as_json: bool) -> None:
 async def _status(target: str, *, of_failures: bool, as_json: bool) -> Exit:
     with open_store(target, read_only=True) as store:
         if of_failures:
-            _print_failures(store.failures(), as_json=as_json)
+            _print_failures(store.failures(_MOST_REASONS), as_json=as_json)
         else:
-            coverage = _coverage(store)
+            coverage = store.coverage()
             _print_coverage(coverage, as_json=as_json)
             if not as_json:
                 for line in _lines(coverage, store.last_run(), target):
                     click.echo(line)
     return Exit.COMPLETE
-
-
-def _coverage(store: Store) -> Sequence[Coverage]:
-    """Count what the ledger has; in a store that is synced, also what was due that night and never asked."""
-    coverage = store.coverage()
-    night = store.synced_as_of()
-    if night is None:
-        return coverage
-    oldest = min(it.period.start for it in coverage)
-    due = due_slices(dict.fromkeys(it.dataset for it in coverage), night, HORIZON_MONTHS)
-    return store.coverage([(it.dataset, it.period) for it in due if it.period.start >= oldest])
 
 
 def _print_coverage(coverage: Sequence[Coverage], *, as_json: bool) -> None:
@@ -112,5 +101,7 @@ def _print_failures(reasons: Sequence[FailureReason], *, as_json: bool) -> None:
         click.echo(json.dumps([dict(zip(_FAILURES, row, strict=True)) for row in rows]))
     elif rows:
         print_table(_FAILURES, rows)
+        if len(rows) == _MOST_REASONS:
+            say(f"voltaware: there may be more than these {_MOST_REASONS} reasons; ask the table ledger")
     else:
         say("voltaware: no cell failed")

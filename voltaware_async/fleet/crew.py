@@ -41,30 +41,37 @@ class Crew(Generic[T, R]):
         self._deliver = deliver
         self._error: VoltawareError | None = None
 
-    async def run(self, concurrency: int, *stops: anyio.Event) -> None:
+    async def run(
+        self, concurrency: int, *stops: anyio.Event, beside: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Work until the supply runs out, one of `stops` is set, or a worker meets an error; then raise that.
 
-        When it ends early, requests in flight are dropped.
+        When it ends early, requests in flight are dropped. What runs `beside` is cancelled at the end.
         """
         async with create_task_group() as group:
+            if beside is not None:
+                group.start_soon(self._guarded, beside, group.cancel_scope)
             for stop in stops:
                 group.start_soon(_cancel_when, stop, group.cancel_scope)
             async with create_task_group() as workers:
                 for _ in range(concurrency):
-                    workers.start_soon(self._work, group.cancel_scope)
+                    workers.start_soon(self._guarded, self._work, group.cancel_scope)
             group.cancel_scope.cancel()
         if self._error is not None:
             raise self._error
 
-    async def _work(self, everybody: CancelScope) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]], everybody: CancelScope) -> None:
         try:
-            while (item := await self._supply.take()) is not None:
-                full = self._deliver(await self._fetch(item))
-                if full is not None:
-                    await full
+            await work()
         except VoltawareError as error:
             self._error = self._error or error
             everybody.cancel()
+
+    async def _work(self) -> None:
+        while (item := await self._supply.take()) is not None:
+            full = self._deliver(await self._fetch(item))
+            if full is not None:
+                await full
 
 
 async def _cancel_when(event: anyio.Event, scope: CancelScope) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from voltaware_async.errors import OutageError
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["CutOff"]
-
-T = TypeVar("T")
 
 # What is under way has that long to arrive; the last of it is left for the commit.
 _LAST_CALL_S: Final = 10.0
@@ -38,14 +34,6 @@ class CutOff:
     def has_struck(self) -> bool:
         """Whether it has ended the handing out: something may be left unasked."""
         return self._has_struck
-
-    async def bounded(self, listing: Awaitable[T]) -> T:
-        """Return the list of devices; OutageError where the end comes first."""
-        try:
-            async with asyncio.timeout_at(self._end):
-                return await listing
-        except TimeoutError:
-            raise OutageError("the API did not list the devices within the time of the run") from None
 
     @contextmanager
     def closing(self, close: Callable[[], None]) -> Iterator[anyio.Event]:

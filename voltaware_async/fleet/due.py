@@ -38,6 +38,8 @@ _GROWTH: Final = 1.5
 _CALCULATED_ON_DAY: Final = 3
 _MONTHS: Final = 12
 _EARLIEST: Final = date(1970, 1, 1)
+_LAST_YEAR: Final = 2999
+_LAST_CHANCE: Final = timedelta(days=7)
 _CLOCKS_APART: Final = timedelta(days=1)
 
 
@@ -87,8 +89,7 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
     if as_of < _EARLIEST:  # by a clock that was never set: there is no period so early
         return ()
     wanted = tuple(dict.fromkeys(datasets))
-    horizon = _months_back(Month.of(as_of), horizon_months)
-    due = [period for period in _periods_since(horizon, as_of) if period.end >= horizon.start]
+    due = _periods_since(_months_on(Month.of(as_of), -horizon_months), as_of)
     return tuple(
         Slice(dataset, period)
         for period in sorted(due, key=lambda period: (period.start, period.end))
@@ -97,19 +98,25 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
     )
 
 
-def tonight(as_of: date) -> Agenda:
+def tonight(as_of: date, horizon_months: int = HORIZON_MONTHS) -> Agenda:
     """Return a night's agenda: what was never asked, what failed, and what is absent and due again."""
     return Agenda(
-        as_of=as_of, minds_first_event=True, asks_again=lambda absence: is_due_again(absence, as_of)
+        as_of=as_of,
+        minds_first_event=True,
+        asks_again=lambda absence: is_due_again(absence, as_of, horizon_months),
     )
 
 
-def is_due_again(absence: Absence, as_of: date) -> bool:
-    """Decide whether absent cells are asked again: at growing intervals, and after each monthly calculation.
+def is_due_again(absence: Absence, as_of: date, horizon_months: int = HORIZON_MONTHS) -> bool:
+    """Decide whether absent cells are asked again.
 
-    A cell that was asked on a later day than this one was so by a clock that has jumped: it is due.
+    They are at growing intervals, after each monthly calculation, and a last time in the week before they lie
+    behind the horizon and are settled. A cell that was asked when nothing could be there yet, or on a later
+    day than this one, by a clock that has jumped, is due.
     """
-    if absence.asked_on > as_of:
+    if not absence.period.available_from <= absence.asked_on <= as_of:
+        return True
+    if absence.asked_on < _last_chance(absence.period, horizon_months) <= as_of:
         return True
     has_no_cycles = absence.http_status == _NOTHING_TO_RETURN and absence.dataset in _CYCLES
     if has_no_cycles:
@@ -121,8 +128,14 @@ def is_due_again(absence: Absence, as_of: date) -> bool:
 
 def _has_waited(absence: Absence, as_of: date, first_wait_days: int) -> bool:
     """Tell whether the wait is over: the first, then ever longer ones."""
-    absent_for = (absence.asked_on - absence.absent_since).days
+    since = max(absence.absent_since, absence.period.available_from)
+    absent_for = (absence.asked_on - since).days
     return (as_of - absence.asked_on).days >= max(first_wait_days, absent_for * _GROWTH)
+
+
+def _last_chance(period: Period, horizon_months: int) -> date:
+    """Return the day from which to ask a last time: a week before the period lies behind the horizon."""
+    return _months_on(Month.of(period.end), horizon_months + 1).start - _LAST_CHANCE
 
 
 def _last_calculation(as_of: date) -> date:
@@ -131,10 +144,12 @@ def _last_calculation(as_of: date) -> date:
     return month.replace(day=_CALCULATED_ON_DAY)
 
 
-def _months_back(month: Month, months: int) -> Month:
-    """Return an earlier month, but none before the first that there is."""
-    ordinal = max(month.year * _MONTHS + month.month - 1 - months, _EARLIEST.year * _MONTHS)
-    return Month(ordinal // _MONTHS, ordinal % _MONTHS + 1)
+def _months_on(month: Month, months: int) -> Month:
+    """Return a later month, or an earlier one for a negative number; none before 1970 or after 2999."""
+    year, index = divmod(month.year * _MONTHS + month.month - 1 + months, _MONTHS)
+    if year < _EARLIEST.year:
+        return Month.of(_EARLIEST)
+    return Month(min(year, _LAST_YEAR), index + 1)
 
 
 def _periods_since(month: Month, as_of: date) -> Iterator[Period]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from voltaware_async.cells import Dataset
+from voltaware_async.cells import Dataset, Seen
+from voltaware_async.errors import ErrorContext, UnexpectedResponseError
 from voltaware_async.fleet.cut_off import CutOff
 from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, today, tonight
-from voltaware_async.fleet.job import Job
+from voltaware_async.fleet.job import Job, Night
 from voltaware_async.fleet.outage import OutageGuard
 from voltaware_async.fleet.plan import Plan, Slice, cells, slices
 from voltaware_async.fleet.pull import pull
@@ -107,10 +108,9 @@ class Fleet:
 
         Costs one request per such cell.
         """
-        cut_off = CutOff(max_duration)
-        landing = self._landing(store, watcher, cut_off)
-        job = await cut_off.bounded(self._land_job(datasets, periods, devices, command))
-        return await self._run(landing, job, stop)
+        parts = slices(datasets, periods)
+        landing = self._landing(store, command, watcher, max_duration)
+        return await self._run(landing, lambda: self._land_job(store, parts, devices), stop)
 
     async def sync(
         self,
@@ -135,12 +135,9 @@ class Fleet:
         Raises ConfigurationError for a day to come; and, where today is taken, if this machine's clock and
         the API's are a day apart, or the store's last run lies in the future.
         """
-        cut_off = CutOff(max_duration)
-        landing = self._landing(store, watcher, cut_off)
-        job = await cut_off.bounded(
-            self._sync_job(store, devices, datasets, as_of, horizon_months, command=command)
-        )
-        return await self._run(landing, job, stop)
+        night = await Night.of(store, datasets, as_of, horizon_months)
+        landing = self._landing(store, command, watcher, max_duration)
+        return await self._run(landing, lambda: self._night_job(store, night, devices), stop)
 
     async def retry_failed(
         self,
@@ -152,15 +149,8 @@ class Fleet:
         stop: anyio.Event | None = None,
     ) -> Summary:
         """Ask again only for the cells that failed last time, of any period. Costs one request per cell."""
-        landing = self._landing(store, watcher, CutOff(max_duration))
-        parts = [it for it in await to_thread.run_sync(store.coverage) if it.failed]
-        job = Job(
-            command=command,
-            slices=tuple(Slice(part.dataset, part.period) for part in parts),
-            devices=await to_thread.run_sync(store.failed_devices),
-            agenda=Agenda(as_of=today(), never_asked=False, asks_again=lambda _absence: False),
-        )
-        return await self._run(landing, job, stop)
+        landing = self._landing(store, command, watcher, max_duration)
+        return await self._run(landing, lambda: _retry_job(store), stop)
 
     async def plan_land(
         self,
@@ -170,7 +160,7 @@ class Fleet:
         devices: Iterable[DeviceId] | None = None,
     ) -> Plan:
         """Work out what `land` would ask. Costs one request where `devices` is None, and writes nothing."""
-        return await self._plan(store, await self._land_job(datasets, periods, devices, "plan"))
+        return await _plan(store, await self._land_job(store, slices(datasets, periods), devices))
 
     async def plan_sync(
         self,
@@ -185,62 +175,75 @@ class Fleet:
 
         New devices count as if they had data for every period: their first event is not known yet.
         """
-        job = await self._sync_job(store, devices, datasets, as_of, horizon_months, command="plan")
-        return await self._plan(store, job)
+        night = await Night.of(store, datasets, as_of, horizon_months)
+        return await _plan(store, await self._night_job(store, night, devices))
 
     async def _land_job(
-        self,
-        datasets: Iterable[Dataset],
-        periods: Iterable[Period],
-        devices: Iterable[DeviceId] | None,
-        command: str,
+        self, store: Store, parts: Sequence[Slice], devices: Iterable[DeviceId] | None
     ) -> Job:
-        parts = slices(datasets, periods)
-        fleet = await self._distinct(devices)
-        return Job(command=command, slices=parts, devices=fleet, agenda=Agenda(as_of=today()))
+        fleet = await self._distinct(devices, store)
+        return Job(slices=parts, devices=fleet, agenda=Agenda(as_of=today()), has_all=devices is None)
 
-    async def _sync_job(
-        self,
-        store: Store,
-        devices: Iterable[DeviceId] | None,
-        datasets: Iterable[Dataset],
-        as_of: date | None,
-        horizon_months: int,
-        *,
-        command: str,
-    ) -> Job:
-        if as_of is not None:
-            as_of_day(as_of)  # a day to come is refused before anything is sent
-        last_run = await to_thread.run_sync(store.last_run)
-        fleet = await self._distinct(devices)
-        day = as_of_day(as_of, server_time=self._server_time(), last_run=last_run)
-        parts = due_slices(datasets, day, horizon_months)
-        return Job(command=command, slices=parts, devices=fleet, agenda=tonight(day))
+    async def _night_job(self, store: Store, night: Night, devices: Iterable[DeviceId] | None) -> Job:
+        fleet = await self._distinct(devices, store)
+        day = as_of_day(night.as_of, server_time=self._server_time(), last_run=night.last_run)
+        return Job(
+            slices=due_slices(night.datasets, day, night.horizon_months),
+            devices=fleet,
+            agenda=tonight(day, night.horizon_months),
+            has_all=devices is None,
+        )
 
-    async def _plan(self, store: Store, job: Job) -> Plan:
-        await to_thread.run_sync(store.consider, job.devices, job.agenda)
-        look_ups = await to_thread.run_sync(store.count_unseen, job.parts)
-        return Plan(tuple(await to_thread.run_sync(store.count, job.parts)), look_ups)
-
-    def _landing(self, store: Store, watcher: Watcher | None, cut_off: CutOff) -> Landing:
+    def _landing(
+        self, store: Store, command: str, watcher: Watcher | None, max_duration: float | None
+    ) -> Landing:
         """Begin a run: from here on its time and its requests count."""
         from voltaware_async.fleet.landing import Landing  # noqa: PLC0415  pyarrow is an extra
 
         before = self._traffic()
-        return Landing(store, lambda: self._traffic().since(before), watcher, cut_off)
+        cut_off = CutOff(max_duration)
+        return Landing(store, command, lambda: self._traffic().since(before), watcher, cut_off)
 
-    async def _run(self, landing: Landing, job: Job, stop: anyio.Event | None) -> Summary:
+    async def _run(
+        self, landing: Landing, prepare: Callable[[], Awaitable[Job]], stop: anyio.Event | None
+    ) -> Summary:
         look_ups = OutageGuard(self._look_up, concurrency=self._concurrency)
-        return await landing.run(job, self._guarded(), look_ups.fetch, self._concurrency, stop)
+        return await landing.run(prepare, self._guarded(), look_ups.fetch, self._concurrency, stop)
 
     def _guarded(self) -> FetchCell:
-        return OutageGuard(self._fetch, concurrency=self._concurrency).fetch
+        return OutageGuard(self._fetch, concurrency=self._concurrency, probe=self._is_answered).fetch
 
-    async def _distinct(self, devices: Iterable[DeviceId] | None) -> Sequence[DeviceId]:
+    async def _is_answered(self, cell: Cell) -> bool:
+        """Tell whether the API answers at all, if not for this cell."""
+        return isinstance(await self._look_up(cell.device_id), Seen)
+
+    async def _distinct(
+        self, devices: Iterable[DeviceId] | None, store: Store | None = None
+    ) -> Sequence[DeviceId]:
         """Return the devices in their order, each once: asked twice, a cell would land twice.
 
-        A caller's text that is no device id is refused before anything is sent.
+        A caller's text that is no device id is refused before anything is sent. An empty list from the API is
+        refused where the store knows devices: a run that asks nothing would look complete.
         """
-        if devices is None:
-            return tuple(dict.fromkeys(await self._list_devices()))
-        return tuple(dict.fromkeys(checked_device_id(device_id) for device_id in devices))
+        if devices is not None:
+            return tuple(dict.fromkeys(checked_device_id(device_id) for device_id in devices))
+        listed = tuple(dict.fromkeys(await self._list_devices()))
+        if not listed and store is not None and await to_thread.run_sync(store.knows_devices):
+            message = f"the API lists no devices, and {store.target} knows some: nothing was asked"
+            raise UnexpectedResponseError(message, ErrorContext("GET", "/sensors"))
+        return listed
+
+
+async def _retry_job(store: Store) -> Job:
+    failed = [it for it in await to_thread.run_sync(store.coverage) if it.failed]
+    return Job(
+        slices=[Slice(part.dataset, part.period) for part in failed],
+        devices=await to_thread.run_sync(store.failed_devices),
+        agenda=Agenda(as_of=today(), never_asked=False, asks_again=lambda _absence: False),
+    )
+
+
+async def _plan(store: Store, job: Job) -> Plan:
+    await to_thread.run_sync(store.consider, job.devices, job.agenda)
+    look_ups = await to_thread.run_sync(store.count_unseen, job.parts)
+    return Plan(tuple(await to_thread.run_sync(store.count, job.parts)), look_ups)

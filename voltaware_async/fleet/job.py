@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Self
 
+from anyio import to_thread
 from attrs import frozen
 
+from voltaware_async.cells import Dataset
+from voltaware_async.fleet.due import as_of_day
 from voltaware_async.fleet.plan import Slice
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.agenda import Agenda
+from voltaware_async.stores.ledger import LastRun
 
 if TYPE_CHECKING:
-    from voltaware_async.cells import Dataset
-    from voltaware_async.periods import Period
+    from collections.abc import Iterable
 
-__all__ = ["Job"]
+    from voltaware_async.periods import Period
+    from voltaware_async.stores.store import Store
+
+__all__ = ["Job", "Night"]
 
 
 @frozen(kw_only=True)
 class Job:
     """Name the cells of a run: its slices x its devices, as far as its agenda wants them.
 
-    `command` names the run in the table `runs`.
+    `has_all` tells that the devices are all that the API lists.
     """
 
-    command: str
     slices: Sequence[Slice]
     devices: Sequence[DeviceId]
     agenda: Agenda
+    has_all: bool = False
 
     @property
     def parts(self) -> list[tuple[Dataset, Period]]:
         """The slices as a store takes them."""
         return [(part.dataset, part.period) for part in self.slices]
+
+
+@frozen
+class Night:
+    """Hold what a night was told, before its day is settled."""
+
+    datasets: tuple[Dataset, ...]
+    as_of: date | None
+    horizon_months: int
+    last_run: LastRun | None
+
+    @classmethod
+    async def of(
+        cls, store: Store, datasets: Iterable[Dataset], as_of: date | None, horizon_months: int
+    ) -> Self:
+        """Refuse a day to come before anything is sent, and look up the last run before another begins."""
+        if as_of is not None:
+            as_of_day(as_of)
+        return cls(tuple(datasets), as_of, horizon_months, await to_thread.run_sync(store.last_run))

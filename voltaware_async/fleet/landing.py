@@ -14,12 +14,12 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
 from voltaware_async.cells import Cell
-from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError
+from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError, UnavailableError
 from voltaware_async.fleet.crew import Crew
 from voltaware_async.fleet.speed import Speed
 from voltaware_async.fleet.store_thread import StoreThread
 from voltaware_async.fleet.summary import Tally
-from voltaware_async.fleet.supply import Supply
+from voltaware_async.fleet.supply import Supply, one_page
 from voltaware_async.fleet.survey import Survey
 from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
@@ -84,12 +84,18 @@ class _Batch:
 
 
 class Landing:
-    """Land the cells of a job: one run, one use, begun when it is made."""
+    """Land the cells of a job: one run, one use, whose time begins when it is made."""
 
     def __init__(
-        self, store: Store, traffic: Callable[[], Traffic], watcher: Watcher | None, cut_off: CutOff
+        self,
+        store: Store,
+        command: str,
+        traffic: Callable[[], Traffic],
+        watcher: Watcher | None,
+        cut_off: CutOff,
     ) -> None:
         self._store = store
+        self._command = command
         self._traffic = traffic
         self._watcher = watcher
         self._cut_off = cut_off
@@ -101,32 +107,51 @@ class Landing:
         self._speed = Speed()
         self._is_open = False
         self._thread = StoreThread()
+        self._survey: Survey | None = None
         self._writing = asyncio.Lock()
 
     async def run(
         self,
-        job: Job,
+        prepare: Callable[[], Awaitable[Job]],
         fetch: FetchCell,
         look_up: LookUp,
         concurrency: int,
         stop: anyio.Event | None = None,
     ) -> Summary:
-        """Survey, pull, land and account; whatever ends the run early, what has arrived is landed first."""
+        """Prepare, survey, pull, land and account; whatever ends it early, what has arrived is landed."""
         stops = () if stop is None else (stop,)
-        self._as_of = job.agenda.as_of
-        self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
         with self._thread, self._reporting():
             try:
-                await self._thread.call(self._begin, job)
-                await self._survey.run(concurrency, self._cut_off, *stops)
-                counts = await self._thread.call(self._plan, job)
-                await self._pull(counts, fetch, concurrency, *stops)
-                await self._commit()
+                await self._thread.call(self._begin)
+                job = await self._prepared(prepare, *stops)
+                if job is not None:
+                    await self._do(job, fetch, look_up, concurrency, *stops)
             except BaseException as error:
                 with CancelScope(shield=True):
                     await self._end_early(error)
                 raise
             return await self._finish("interrupted" if stop is not None and stop.is_set() else None)
+
+    async def _prepared(self, prepare: Callable[[], Awaitable[Job]], *stops: anyio.Event) -> Job | None:
+        """Return the job, or None if the run is stopped first; OutageError where its time ends first."""
+        jobs: list[Job] = []
+        supply = Supply(one_page([prepare]))
+        with self._cut_off.closing(supply.close) as late:
+            await Crew(supply, _called, jobs.append).run(1, late, *stops)
+        if late.is_set() and not jobs:
+            raise OutageError("the API did not list the devices within the time of the run")
+        return jobs[0] if jobs else None
+
+    async def _do(
+        self, job: Job, fetch: FetchCell, look_up: LookUp, concurrency: int, *stops: anyio.Event
+    ) -> None:
+        self._as_of = job.agenda.as_of
+        self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
+        await self._thread.call(self._take_up, job)
+        await self._survey.run(concurrency, self._cut_off, *stops)
+        counts = await self._thread.call(self._plan, job)
+        await self._pull(counts, fetch, concurrency, *stops)
+        await self._commit()
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -144,13 +169,16 @@ class Landing:
         self._report_later()
         self._progressed()
 
-    def _begin(self, job: Job) -> None:
-        self._store.begin(self._run_id, job.command, datetime.now(UTC))
+    def _begin(self) -> None:
+        self._store.begin(self._run_id, self._command, datetime.now(UTC))
         self._is_open = True
+
+    def _take_up(self, job: Job) -> None:
+        self._store.expect(job.parts)
         self._store.consider(job.devices, job.agenda)
 
     def _plan(self, job: Job) -> Sequence[Count]:
-        self._store.enlist()
+        self._store.take_stock(job.agenda.as_of if job.has_all else None)
         counts = self._store.count(job.parts)
         self._tally.planned = sum(count.planned for count in counts)
         self._tally.skipped = sum(count.known for count in counts)
@@ -161,7 +189,7 @@ class Landing:
     ) -> None:
         supply = Supply(self._pages(counts))
         with self._cut_off.closing(supply.close) as late:
-            await Crew(supply, fetch, self._take).run(concurrency, late, *stops)
+            await Crew(supply, fetch, self._take).run(concurrency, late, *stops, beside=self._keep_young)
 
     async def _pages(self, counts: Sequence[Count]) -> AsyncIterator[Iterable[Cell]]:
         """Look up what is due page by page: the plan is never held as a whole.
@@ -200,10 +228,17 @@ class Landing:
             traffic,
             now - self._started,
             rate_per_s=self._speed.at(now, traffic.requests),
-            devices=self._survey.devices,
-            devices_done=self._survey.done,
+            devices=self._survey.devices if self._survey else 0,
+            devices_done=self._survey.done if self._survey else 0,
         )
         self._watcher.progressed(progress)
+
+    async def _keep_young(self) -> None:
+        """Write a batch that grows old while nothing arrives."""
+        while True:
+            await asyncio.sleep(_BATCH_AGE_S)
+            if self._batch.rows:
+                await self._commit_if_due()
 
     async def _commit_if_due(self) -> None:
         """Write the batch, unless it was written while we waited for the one before."""
@@ -229,7 +264,7 @@ class Landing:
         if not self._is_open:
             return
         try:
-            if not isinstance(error, StoreError):
+            if self._survey is not None and not isinstance(error, StoreError):
                 await self._commit()
                 await self._survey.write()
         except StoreError as failure:
@@ -247,7 +282,8 @@ class Landing:
     async def _finish(self, ending: str | None) -> Summary:
         elapsed_s = _now() - self._started
         summary = self._tally.summary(self._run_id, self._traffic(), elapsed_s)
-        if self._watcher is not None:
+        # A run that failed before it knew its job has no account: the error says it all.
+        if self._watcher is not None and (self._survey is not None or ending in {None, "interrupted"}):
             self._watcher.finished(summary)
         outcome = ending or self._outcome(summary)
         await self._thread.call(
@@ -261,12 +297,16 @@ class Landing:
         return "out of time" if summary.unasked and self._cut_off.has_struck else "incomplete"
 
 
+async def _called(prepare: Callable[[], Awaitable[Job]]) -> Job:
+    return await prepare()
+
+
 def _ending(error: BaseException) -> str:
     """Word for the `runs` table how a run ended that did not reach its end."""
     match error:
         case CredentialsRefusedError():
             return "credentials refused"
-        case OutageError():
+        case OutageError() | UnavailableError():
             return "unreachable"
         case Exception():
             return "failed"

@@ -1,4 +1,4 @@
-"""Outage: a silent API ends the run, instead of marking the whole fleet failed."""
+"""Outage: an API that is out ends the run, instead of marking the whole fleet failed."""
 
 from __future__ import annotations
 
@@ -8,42 +8,62 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from attrs import evolve
 
 from voltaware_async.cells import Failed, Lookup, Outcome, Unseen
-from voltaware_async.errors import AuthUnavailableError, OutageError, UnreachableError
+from voltaware_async.errors import OutageError, ServerError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from voltaware_async.errors import VoltawareError
-
 __all__ = ["OutageGuard"]
 
-# A cell that cannot reach the API waits out a short outage, before it counts as failed.
+# A short outage is waited out, before a cell counts as failed or the API as out.
 _HOLDS_S: Final = (1.0, 2.0, 4.0)
-_CELLS_IN_A_ROW: Final = 50
+_IN_A_ROW: Final = 50
+# An outage that begins while an endpoint is broken must show too: after 800 cells, where 50 is the limit.
+_LONGEST_ROW: Final = 16
+# The gateway's word for a service that is away. Any other 5xx may be the device's own.
+_AWAY: Final = frozenset({502, 503, 504})
 
 T = TypeVar("T")
 R = TypeVar("R", Outcome, Lookup)
 
 
 class OutageGuard(Generic[T, R]):
-    """Fetch cells or devices, and raise OutageError once so many in a row could not reach the API.
+    """Fetch cells or devices, and raise OutageError once so many in a row got no usable answer.
 
-    A cell that is not reached is tried again after a while. One that fails again, while others were answered
+    One that finds the API away is tried again after a while. One that fails again, while others were answered
     meanwhile, is at fault itself; one that fails like all others waits for longer.
+
+    A row may also mean that one endpoint is broken for all devices. `probe` takes the item that completed the
+    row and tells whether the API answers elsewhere: if so, nobody waits any more, and the next row that is
+    looked into is twice as long, until there is an answer. Without it every row is an outage.
     """
 
-    def __init__(self, fetch: Callable[[T], Awaitable[R]], *, concurrency: int) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[T], Awaitable[R]],
+        *,
+        concurrency: int,
+        probe: Callable[[T], Awaitable[bool]] | None = None,
+    ) -> None:
         self._fetch: Callable[[T], Awaitable[R]] = fetch
-        self._limit = max(_CELLS_IN_A_ROW, concurrency)
+        self._probe = probe
+        self._probing = asyncio.Lock()
+        self._first_limit = max(_IN_A_ROW, concurrency)
+        self._limit = self._first_limit
+        self._row = 0
         self._answers = 0
-        self._unreached = 0
 
     async def fetch(self, item: T) -> R:
         """Fetch one, waiting out an outage of a few seconds."""
         outcome = await self._fetch(item)
-        if _silence(outcome) is not None:
-            return await self._fetch_again(item, outcome)
-        self._answered()
+        error = _unavailability(outcome)
+        if error is not None and _is_away(error) and not self._is_known_to_answer_elsewhere:
+            outcome = await self._fetch_again(item, outcome)
+            error = _unavailability(outcome)
+        if error is None:
+            self._answered()
+        else:
+            await self._unanswered(item, error)
         return outcome
 
     async def _fetch_again(self, item: T, outcome: R) -> R:
@@ -52,28 +72,62 @@ class OutageGuard(Generic[T, R]):
             await asyncio.sleep(hold_s)
             again = await self._fetch(item)
             outcome = evolve(again, attempts=outcome.attempts + again.attempts)
-            if _silence(outcome) is None:
-                self._answered()
-                return outcome
-            if self._answers > answers:
+            error = _unavailability(outcome)
+            if self._answers > answers or error is None or not _is_away(error):
                 break
-        self._give_up(_silence(outcome))
         return outcome
+
+    @property
+    def _is_known_to_answer_elsewhere(self) -> bool:
+        return self._limit > self._first_limit
 
     def _answered(self) -> None:
         self._answers += 1
-        self._unreached = 0
+        self._row = 0
+        self._limit = self._first_limit
 
-    def _give_up(self, silence: VoltawareError | None) -> None:
-        self._unreached += 1
-        if self._unreached >= self._limit:
-            raise OutageError(
-                f"{self._unreached} cells in a row could not reach the API; the last: {silence}"
-            )
+    def _answered_elsewhere(self) -> None:
+        self._answers += 1
+        self._row = 0
+        self._limit = min(2 * self._limit, _LONGEST_ROW * self._first_limit)
+
+    async def _unanswered(self, item: T, error: UnavailableError) -> None:
+        self._row += 1
+        if not self._is_row_complete():
+            return
+        # Whoever completes it too waits: cells that went on meanwhile would fail for nothing.
+        async with self._probing:
+            if self._is_row_complete():
+                await self._look_into_row(item, error)
+
+    def _is_row_complete(self) -> bool:
+        return self._row >= self._limit
+
+    async def _look_into_row(self, item: T, error: UnavailableError) -> None:
+        if self._probe is not None and await self._answers_elsewhere(item, self._probe):
+            self._answered_elsewhere()
+        elif self._is_row_complete():  # nobody was answered meanwhile
+            self._probe = None  # those who wait need not ask again
+            raise OutageError(f"{self._limit} requests in a row got no usable answer, the last: {error}")
+
+    async def _answers_elsewhere(self, item: T, probe: Callable[[T], Awaitable[bool]]) -> bool:
+        """Ask as patiently as for a cell: one lost answer must not end a run of hours."""
+        for hold_s in (0.0, *_HOLDS_S):
+            await asyncio.sleep(hold_s)
+            if not self._is_row_complete():
+                return False
+            if await probe(item):
+                return True
+        return False
 
 
-def _silence(outcome: Outcome | Lookup) -> VoltawareError | None:
-    """Return the error of an outcome that never reached the API."""
+def _unavailability(outcome: Outcome | Lookup) -> UnavailableError | None:
+    """Return the error of an outcome without a usable answer."""
     if not isinstance(outcome, Failed | Unseen):
         return None
-    return outcome.error if isinstance(outcome.error, UnreachableError | AuthUnavailableError) else None
+    return outcome.error if isinstance(outcome.error, UnavailableError) else None
+
+
+def _is_away(error: UnavailableError) -> bool:
+    """Tell whether it says that the API is away, or nothing at all."""
+    return not isinstance(error, ServerError) or error.context.status in _AWAY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -28,6 +28,17 @@ class Slice:
     period: Period
 
 
+# The share of its rate that a run sustains, so as to be over it in no second; and the end of its time, in
+# which it asks nothing new.
+_SUSTAINED: Final = 0.985
+_LAST_CALL_S: Final = 11.0
+_LAST_CALL_SHARE: Final = 0.12
+
+
+def _usable(window_s: float) -> float:
+    return window_s - min(_LAST_CALL_S, window_s * _LAST_CALL_SHARE)
+
+
 @frozen
 class Plan:
     """Tell what a run would ask: cells, and `look_ups` of new devices; a request for each."""
@@ -49,13 +60,17 @@ class Plan:
         """Return how long it takes at so many requests per second."""
         return self.requests / rate
 
+    def fits(self, window_s: float, rate: float) -> bool:
+        """Tell whether it fits a window, in seconds, at a rate; with what a run leaves of both unused."""
+        return self.seconds_at(rate) <= _usable(window_s) * _SUSTAINED
+
     def rate_for(self, window_s: float) -> float:
-        """Return the requests per second that a window takes, in seconds."""
-        return self.requests / window_s
+        """Return the rate, in requests per second, at which it fits a window of so many seconds."""
+        return self.requests / (_usable(window_s) * _SUSTAINED)
 
     def nights_for(self, window_s: float, rate: float) -> int:
         """Return how many windows of so many seconds it takes at a rate."""
-        return math.ceil(self.seconds_at(rate) / window_s)
+        return math.ceil(self.seconds_at(rate) / (_usable(window_s) * _SUSTAINED))
 
 
 def slices(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slice, ...]:

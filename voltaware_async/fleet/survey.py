@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import anyio
 
     from voltaware_async.cells import Lookup
+    from voltaware_async.errors import VoltawareError
     from voltaware_async.fleet.cut_off import CutOff
     from voltaware_async.fleet.job import Job
     from voltaware_async.fleet.store_thread import StoreThread
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from voltaware_async.stores.store import Store
 
 __all__ = ["LookUp", "Survey"]
+
+logger: Final = logging.getLogger("voltaware_async")
 
 LookUp: TypeAlias = "Callable[[DeviceId], Awaitable[Lookup]]"
 
@@ -47,6 +51,8 @@ class Survey:
         self._look_up = look_up
         self._progressed = progressed
         self._seen: list[Seen] = []
+        self._unseen = 0
+        self._example: VoltawareError | None = None
         self._writing = asyncio.Lock()
         self.devices = 0
         self.done = 0
@@ -60,6 +66,14 @@ class Survey:
         with cut_off.closing(supply.close) as late:
             await Crew(supply, self._look_up, self._take).run(concurrency, late, *stops)
         await self.write()
+        if self._unseen:
+            logger.warning(
+                "%d of %d devices could not be looked up, so that also periods before their first event are "
+                "asked; the first: %s",
+                self._unseen,
+                self.devices,
+                self._example,
+            )
 
     async def write(self) -> None:
         """Write what was seen and is not yet written."""
@@ -80,6 +94,9 @@ class Survey:
         self.done += 1
         if isinstance(lookup, Seen):
             self._seen.append(lookup)
+        else:
+            self._unseen += 1
+            self._example = self._example or lookup.error
         self._progressed()
         return self._write_if_full() if len(self._seen) >= _BATCH_DEVICES else None
 

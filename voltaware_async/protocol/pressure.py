@@ -4,18 +4,25 @@ Two limits, for they do different things. *Concurrency* protects a server that i
 that no more is asked at once than is answered well. *Rate* protects a quota: one request after another is
 still 200/s where an answer takes 5 ms.
 
+That answers take longer is a sign of overload only by the measure of the same endpoint, and only where fewer
+of them come: endpoints differ, and a fleet goes from one to the next.
+
 All times are seconds on one monotonic clock.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
 from voltaware_async.protocol.retry import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["Pressure", "TimedOut", "is_overload"]
 
@@ -37,9 +44,11 @@ _ROUNDS_UP: Final = 16
 _SLOW_FACTOR: Final = 2.0
 _SLOW_MORE_S: Final = 0.05
 _SLOW_CUT: Final = 0.8
+# Fewer answers a second than this share of what there were, or may be, are fewer for a reason.
+_UNHURT_SHARE: Final = 0.9
 # If answers are slow for a reason of their own, fewer at once only make it worse.
 _FLOOR_SHARE: Final = 0.25
-_SLOW_REMEMBERED: Final = 10
+_REMEMBERED: Final = 10
 
 _SERVED_SHARE: Final = 0.985
 _LARGEST_CUT: Final = 0.5
@@ -78,18 +87,96 @@ class _LastSecond:
         return current + sum(self._ticks) - self._ticks[0] * (1.0 - left_share)
 
 
+@define
+class _Tally:
+    """Count answers of one endpoint, and add up how long they took."""
+
+    served: int = 0
+    latency_s: float = 0.0
+
+
 @frozen
 class _Round:
-    """Hold how the attempts of about a second ended; `latency_s` is that of all `served` ones together.
+    """Hold how the attempts of about a second ended; `cap` is how many a second might have been sent.
 
     `refused` counts those answered with 429, 503 or 504, `silent` those not answered in time.
     """
 
-    served: int
+    tallies: Mapping[Hashable, _Tally]
     refused: int
     silent: int
-    latency_s: float
     lasted_s: float
+    cap: float
+
+    @property
+    def served(self) -> int:
+        """How many were answered well."""
+        return sum(tally.served for tally in self.tallies.values())
+
+    @property
+    def latency_s(self) -> float:
+        """How long these took, all together."""
+        return sum(tally.latency_s for tally in self.tallies.values())
+
+    @property
+    def is_at_cap(self) -> bool:
+        """Whether as many were answered as might have been sent."""
+        return self.served >= _UNHURT_SHARE * self.cap * self.lasted_s
+
+
+@define
+class _Baseline:
+    """Remember one endpoint's last rounds: how long its answers took, and how many there were a second."""
+
+    _means_s: deque[float] = field(factory=lambda: deque(maxlen=_REMEMBERED))
+    _rates: deque[float] = field(factory=lambda: deque(maxlen=_REMEMBERED))
+    _gathered: _Tally = field(factory=_Tally)
+
+    def learn(self, tally: _Tally, per_s: float, enough: int) -> None:
+        """Take note of a round, or of several that had too few answers each; `per_s` is that of all endpoints."""
+        gathered = self._gathered
+        gathered.served += tally.served
+        gathered.latency_s += tally.latency_s
+        if gathered.served >= enough:
+            self._means_s.append(gathered.latency_s / gathered.served)
+            self._rates.append(per_s)
+            self._gathered = _Tally()
+
+    def bears_s(self, tally: _Tally) -> float:
+        """Return how long these answers may take together before they are slow; what is new may take its time."""
+        least_s = min(self._means_s, default=tally.latency_s / tally.served)
+        return (_SLOW_FACTOR * least_s + _SLOW_MORE_S) * tally.served
+
+    def lasts_s(self, tally: _Tally, per_s: float) -> float:
+        """Return how long it took lately until there were as many answers; `per_s` counts where that is new."""
+        return tally.served / max(self._rates, default=per_s)
+
+
+@define
+class _Latency:
+    """Measure a round by what its endpoints were lately, each for its share of the answers."""
+
+    _baselines: defaultdict[Hashable, _Baseline] = field(factory=lambda: defaultdict(_Baseline))
+    _previous: AbstractSet[Hashable] = frozenset()
+
+    def is_slow(self, ended: _Round) -> bool:
+        """Tell whether answers take much longer than lately."""
+        return ended.latency_s > sum(self._baselines[at].bears_s(it) for at, it in ended.tallies.items())
+
+    def is_hurt(self, ended: _Round) -> bool:
+        """Tell whether fewer answers come than lately, and than might be sent."""
+        if ended.is_at_cap:
+            return False
+        per_s = ended.served / ended.lasted_s
+        lasts_s = sum(self._baselines[at].lasts_s(it, per_s) for at, it in ended.tallies.items())
+        return lasts_s < _UNHURT_SHARE * ended.lasted_s
+
+    def learn(self, ended: _Round, enough: int) -> None:
+        """Take note of a round. An endpoint's first does not count: its quickest answers come first."""
+        per_s = ended.served / ended.lasted_s
+        for endpoint in ended.tallies.keys() & self._previous:
+            self._baselines[endpoint].learn(ended.tallies[endpoint], per_s, enough)
+        self._previous = ended.tallies.keys()
 
 
 @define
@@ -98,7 +185,7 @@ class _Concurrency:
 
     maximum: int
     limit: int = field(init=False)
-    _recent_s: deque[float] = field(factory=lambda: deque(maxlen=_SLOW_REMEMBERED))
+    _latency: _Latency = field(factory=_Latency)
 
     def __attrs_post_init__(self) -> None:
         """Start at the maximum: nothing has objected yet."""
@@ -109,13 +196,20 @@ class _Concurrency:
         bad = ended.refused + ended.silent
         tolerated = _TOLERATED_SHARE * (ended.served + bad)
         is_slow = self._is_slow(ended)
+        is_hurt = is_slow and self._latency.is_hurt(ended)
+        self._latency.learn(ended, self.enough)
         if bad > max(_TOLERATED, tolerated):
             # Where nobody answers, asking less helps nobody: the outage would only take longer to show.
             self._cut(_CUT, self._floor if bad == ended.silent and not ended.served else 1)
-        elif is_slow:
+        elif is_hurt:
             self._cut(_SLOW_CUT, self._floor)
-        elif bad <= tolerated:
+        elif bad <= tolerated and not is_slow:
             self.limit = min(self.maximum, self.limit + max(1, self.maximum // _ROUNDS_UP))
+
+    @property
+    def enough(self) -> int:
+        """How many attempts make a round."""
+        return min(_ROUND_ANSWERS, self.limit)
 
     @property
     def _floor(self) -> int:
@@ -125,17 +219,12 @@ class _Concurrency:
         self.limit = min(self.limit, max(floor, int(self.limit * share)))
 
     def _is_slow(self, ended: _Round) -> bool:
-        """Tell whether answers take much longer than lately, with the slots mostly in use.
+        """Tell whether answers are slow with the slots mostly in use: otherwise it is none of our doing.
 
         A server that stays slow is forgiven once the quicker rounds are forgotten.
         """
-        if not ended.served:
-            return False
-        mean_s = ended.latency_s / ended.served
-        least_s = min(self._recent_s, default=mean_s)
-        self._recent_s.append(mean_s)
         under_way = ended.latency_s / ended.lasted_s
-        return mean_s > _SLOW_FACTOR * least_s + _SLOW_MORE_S and under_way > self.limit / 2
+        return under_way > self.limit / 2 and self._latency.is_slow(ended)
 
 
 @define
@@ -173,7 +262,8 @@ class _Rate:
 class Pressure:
     """Decide how much the API bears, from 1 to `concurrency` requests under way and below `cap` requests/s.
 
-    `cap` is None for none. Report the end of every attempt in the order of time.
+    `cap` is None for none. Report the end of every attempt in the order of time. Endpoints are told apart by
+    whatever stands for them; each is remembered for good, so there should be few.
     """
 
     def __init__(self, concurrency: int, cap: float | None) -> None:
@@ -184,10 +274,9 @@ class Pressure:
         self._tick_at = -inf
         self._served = 0
         self._begun_at = inf
-        self._round_served = 0
+        self._tallies: defaultdict[Hashable, _Tally] = defaultdict(_Tally)
         self._refused = 0
         self._silent = 0
-        self._latency_s = 0.0
 
     @property
     def concurrency(self) -> int:
@@ -199,13 +288,15 @@ class Pressure:
         """How many requests/s may be sent now, from 1 to less than the cap; None: the cap alone counts."""
         return self._rate.limit
 
-    def answered(self, now: float, latency_s: float) -> bool:
+    def answered(self, now: float, latency_s: float, endpoint: Hashable) -> bool:
         """Take note of an answer that does not object; tell whether the limits may have changed."""
         is_due = now >= self._tick_at
         if is_due:
             self._tick(now)
         self._served += 1
-        self._latency_s += latency_s
+        tally = self._tallies[endpoint]
+        tally.served += 1
+        tally.latency_s += latency_s
         return is_due
 
     def throttled(self, now: float, *, sent_at: float, resumes_at: float) -> None:
@@ -238,17 +329,17 @@ class Pressure:
         ticks = int((now - self._tick_at) / _TICK_S) + 1
         self._last_second.add(self._served, ticks)
         self._tick_at += ticks * _TICK_S
-        self._round_served += self._served
         self._served = 0
         self._rate.rise(now)
         if now >= self._begun_at + _ROUND_S:
             self._end_round(now)
 
     def _end_round(self, now: float) -> None:
-        ended = _Round(self._round_served, self._refused, self._silent, self._latency_s, now - self._begun_at)
-        if ended.served + ended.refused + ended.silent < min(_ROUND_ANSWERS, self._concurrency.limit):
+        cap = self._rate.cap if self._rate.limit is None else self._rate.limit
+        ended = _Round(self._tallies, self._refused, self._silent, now - self._begun_at, cap)
+        if ended.served + ended.refused + ended.silent < self._concurrency.enough:
             return
         self._concurrency.judge(ended)
         self._begun_at = now
-        self._round_served = self._refused = self._silent = 0
-        self._latency_s = 0.0
+        self._tallies = defaultdict(_Tally)
+        self._refused = self._silent = 0

@@ -27,12 +27,13 @@ class Turn(Enum):
 
 @frozen
 class Absence:
-    """Tell what the ledger knows of absent cells; most of them share these few facts.
+    """Tell what the ledger knows of absent cells; many of them share these few facts.
 
     `absent_since` and `asked_on` are the days, as of which the cell was first and last found absent.
     """
 
     dataset: Dataset
+    period: Period
     http_status: int
     absent_since: date
     asked_on: date
@@ -54,7 +55,7 @@ class Agenda:
 
     @property
     def look_again_before(self) -> date:
-        """The last day, as of which a device was looked up too long ago whose first event may have changed."""
+        """The last day as of which a look-up is too old, of a device whose first event may have changed."""
         return self.as_of - _LOOK_AGAIN_AFTER
 
 

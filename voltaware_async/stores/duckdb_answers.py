@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.cells import Dataset
-from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import DeviceId
-from voltaware_async.stores.duckdb_session import named
+from voltaware_async.stores.duckdb_devices import IS_DORMANT
 from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun
-from voltaware_async.stores.parts import parts_table
+from voltaware_async.stores.parts import period_of
 from voltaware_async.stores.store import ApplianceShare
 
 if TYPE_CHECKING:
@@ -20,23 +18,21 @@ if TYPE_CHECKING:
 
     from voltaware_async.periods import Period
 
-__all__ = ["consumption_by_appliance", "coverage", "failed_devices", "failures", "last_run", "synced_as_of"]
+__all__ = ["consumption_by_appliance", "coverage", "failed_devices", "failures", "knows_devices", "last_run"]
 
-# A period that ended before a device's first event, or a sensor that was never connected, lacks nothing.
-_COVERAGE: Final = """
+# A period that ended before a device's first event lacks nothing. In a store that no sync or pull of a whole
+# fleet has filled, the devices are those of the ledger.
+_COVERAGE: Final = f"""
 WITH known AS (
-    SELECT
-        device_id,
-        first_day,
-        coalesce(connection_state = 'never_connected', false) AND first_event IS NULL AS is_dormant
-    FROM devices
+    SELECT device_id, first_day, {IS_DORMANT} AS is_dormant FROM devices WHERE unlisted_since IS NULL
     UNION ALL
-    SELECT DISTINCT device_id, CAST(NULL AS DATE), false FROM ledger ANTI JOIN devices USING (device_id)
+    SELECT DISTINCT device_id, CAST(NULL AS DATE), false
+    FROM ledger WHERE NOT EXISTS (SELECT 1 FROM devices)
 ),
 shown AS (
     SELECT dataset, period_start, period_end FROM ledger
     UNION
-    SELECT dataset, period_start, period_end FROM parts
+    SELECT dataset, period_start, period_end FROM expected
 ),
 eligible AS (
     SELECT period_end, sum(devices) FILTER (first_day IS NULL OR first_day <= period_end) AS devices
@@ -53,7 +49,7 @@ asked AS (
         count(*) FILTER (status = 'absent') AS absent,
         count(*) FILTER (status = 'failed') AS failed,
         count(*) FILTER (NOT is_dormant AND (first_day IS NULL OR first_day <= period_end)) AS eligible
-    FROM ledger JOIN known USING (device_id)
+    FROM ledger LEFT JOIN known USING (device_id)
     GROUP BY ALL
 )
 SELECT
@@ -73,9 +69,7 @@ _LAST_RUN: Final = """
 SELECT command, started_at, outcome, failed, unasked FROM runs ORDER BY rowid DESC LIMIT 1
 """
 
-_SYNCED_AS_OF: Final = """
-SELECT max(asked_on) FROM ledger WHERE EXISTS (SELECT 1 FROM runs WHERE command = 'sync')
-"""
+_KNOWS_DEVICES: Final = "SELECT EXISTS (SELECT 1 FROM devices)"
 
 _FAILED_DEVICES: Final = "SELECT DISTINCT device_id FROM ledger WHERE status = 'failed' ORDER BY device_id"
 
@@ -112,10 +106,10 @@ def last_run(connection: DuckDBPyConnection) -> LastRun | None:
     return LastRun(*rows[0]) if rows else None
 
 
-def synced_as_of(connection: DuckDBPyConnection) -> date | None:
-    """Return the last day that cells were asked as of, if any run was a sync."""
-    [(day,)] = connection.execute(_SYNCED_AS_OF).fetchall()
-    return date.fromisoformat(str(day)) if day else None
+def knows_devices(connection: DuckDBPyConnection) -> bool:
+    """Tell whether there is any device."""
+    [(knows,)] = connection.execute(_KNOWS_DEVICES).fetchall()
+    return bool(knows)
 
 
 def failed_devices(connection: DuckDBPyConnection) -> Sequence[DeviceId]:
@@ -123,14 +117,11 @@ def failed_devices(connection: DuckDBPyConnection) -> Sequence[DeviceId]:
     return [DeviceId(device_id) for (device_id,) in connection.execute(_FAILED_DEVICES).fetchall()]
 
 
-def coverage(
-    connection: DuckDBPyConnection, expected: Sequence[tuple[Dataset, Period]]
-) -> Sequence[Coverage]:
+def coverage(connection: DuckDBPyConnection) -> Sequence[Coverage]:
     """Count how cells ended, per dataset and period; of those in the ledger, and of the expected ones."""
-    with named(connection, "parts", parts_table(expected)):
-        rows = connection.execute(_COVERAGE).fetchall()
+    rows = connection.execute(_COVERAGE).fetchall()
     counted = [
-        Coverage(Dataset(name), _period(Dataset(name), start), *counts) for name, start, *counts in rows
+        Coverage(Dataset(name), period_of(Dataset(name), start), *counts) for name, start, *counts in rows
     ]
     order = list(Dataset)
     return sorted(counted, key=lambda one: (order.index(one.dataset), one.period.start))
@@ -148,7 +139,3 @@ def consumption_by_appliance(
     """Add up consumption by appliance."""
     partition = {"dataset": dataset.value, "start": period.start, "end": period.end}
     return [ApplianceShare(*row) for row in connection.execute(_BY_APPLIANCE, partition).fetchall()]
-
-
-def _period(dataset: Dataset, start: date) -> Period:
-    return Week(start) if dataset.period_type is Week else Month.of(start)

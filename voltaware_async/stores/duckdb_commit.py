@@ -38,7 +38,7 @@ SELECT any_value(device_id), count(*) FROM earlier_entries WHERE status = 'lande
 _ADD_UP: Final = """
 SELECT new.* REPLACE (
     new.attempts + coalesce(earlier.attempts, 0) AS attempts,
-    CASE WHEN new.status <> 'landed' THEN coalesce(earlier.absent_since, new.absent_since) END AS absent_since
+    CASE WHEN new.status <> 'landed' THEN least(earlier.absent_since, new.absent_since) END AS absent_since
 )
 FROM new_entries AS new
 LEFT JOIN earlier_entries AS earlier USING (device_id, dataset, period_start, period_end)

@@ -10,6 +10,7 @@ from voltaware_async.stores.parts import devices_table, parts_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from voltaware_async.periods import Period
     from voltaware_async.stores.agenda import Agenda
 
-__all__ = ["RunDevices"]
+__all__ = ["IS_DORMANT", "RunDevices"]
+
+# A sensor that was never connected has no data; there is nothing to ask of it, and nothing is missing.
+IS_DORMANT: Final = "(coalesce(connection_state = 'never_connected', false) AND first_event IS NULL)"
 
 _CREATE: Final = """
 CREATE TEMP TABLE run_devices (
@@ -38,14 +42,13 @@ SELECT min(ordinal), device_id FROM listed_devices GROUP BY device_id
 """
 
 # A first day or a sensor that was never connected count only where the agenda minds them.
-_RECALL: Final = """
+_RECALL: Final = f"""
 CREATE OR REPLACE TEMP TABLE run_devices AS
 SELECT
     run_devices.ordinal,
     run_devices.device_id,
     CASE WHEN $minds THEN devices.first_day END AS first_day,
-    $minds AND coalesce(devices.connection_state = 'never_connected', false)
-        AND devices.first_event IS NULL AS is_dormant,
+    $minds AND devices.device_id IS NOT NULL AND {IS_DORMANT} AS is_dormant,
     devices.asked_on AS looked_up_on,
     devices.device_id IS NOT NULL AS is_enlisted
 FROM run_devices LEFT JOIN devices USING (device_id)
@@ -85,13 +88,18 @@ _ENLIST: Final = """
 INSERT INTO devices (device_id)
 SELECT device_id FROM run_devices WHERE NOT is_enlisted AND ordinal BETWEEN $first AND $last ORDER BY ordinal
 """
-
-
 _PORTION: Final = 200_000
 
-# What its joins take of a fleet of millions, even while they spill to disk: with less, DuckDB gives up.
-_LEAST_SHARE_MB: Final = 64
-_BYTES_PER_DEVICE: Final = 64
+
+_UNLIST: Final = """
+UPDATE devices SET unlisted_since = $day
+WHERE unlisted_since IS NULL AND device_id NOT IN (SELECT device_id FROM run_devices)
+"""
+
+_LIST_AGAIN: Final = """
+UPDATE devices SET unlisted_since = NULL
+WHERE unlisted_since IS NOT NULL AND device_id IN (SELECT device_id FROM run_devices)
+"""
 
 
 class RunDevices:
@@ -105,8 +113,6 @@ class RunDevices:
     def begin(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
         """Forget the last run's devices and remember these, each where it stands first."""
         self._agenda = agenda
-        share_mb = max(_LEAST_SHARE_MB, len(devices) * _BYTES_PER_DEVICE // 1_000_000)
-        self._connection.execute(f"SET memory_limit = '{share_mb}MB'")
         self._connection.execute("DELETE FROM run_devices")
         with named(self._connection, "listed_devices", devices_table(devices)):
             self._connection.execute(_REMEMBER)
@@ -148,8 +154,12 @@ class RunDevices:
             self._connection.from_arrow(seen).insert_into("devices")
 
     def enlist(self) -> None:
-        """Take over what is known by now, and write the ids of the devices that the store does not know."""
-        self.recall()
+        """Write the ids of the devices that the store does not know."""
         [(last,)] = self._connection.execute(_LAST_UNKNOWN).fetchall()
         for first in range(0, last + 1, _PORTION):
             self._connection.execute(_ENLIST, {"first": first, "last": first + _PORTION - 1})
+
+    def mark_unlisted(self, day: date) -> None:
+        """Mark the devices that this run, which has all that are listed, does not have; unmark the others."""
+        self._connection.execute(_UNLIST, {"day": day})
+        self._connection.execute(_LIST_AGAIN)

@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-__all__ = ["connect_store", "empty_database"]
+__all__ = ["connect_store", "empty_database", "share_memory"]
 
 _HEADERS_SIZE: Final = 3 * 4096
 _DRAFTS: Final = ".voltaware-draft-"
 _ALONE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 
+# DuckDB's share of memory. Its joins take so much of a fleet of millions, even while they spill to disk; and
+# whoever only reads, or upgrades, may take more, for a short while.
+_LEAST_SHARE_MB: Final = 64
+_BYTES_PER_DEVICE: Final = 64
+_LARGE_SHARE_MB: Final = 1024
+
 # One thread: commits of some thousand rows gain nothing from more, and their CPU time grows.
 _SETTINGS: Final[dict[str, str | bool | int]] = {
-    "memory_limit": "64MB",
+    "memory_limit": f"{_LEAST_SHARE_MB}MB",
     # The default, 16 MB, writes half-filled row groups more often: a fifth more CPU per cell.
     "checkpoint_threshold": "32MB",
     "threads": 1,
@@ -53,6 +59,15 @@ def connect_store(target: str, path: Path, *, read_only: bool) -> DuckDBPyConnec
     with store_errors(target):
         _refuse_place(target, path)
         return _open_to_read(target, path) if read_only else _open_to_write(target, path)
+
+
+def share_memory(connection: DuckDBPyConnection, devices: int) -> None:
+    """Give DuckDB as much memory as a run over so many devices takes."""
+    _set_share(connection, max(_LEAST_SHARE_MB, devices * _BYTES_PER_DEVICE // 1_000_000))
+
+
+def _set_share(connection: DuckDBPyConnection, megabytes: int) -> None:
+    connection.execute(f"SET memory_limit = '{megabytes}MB'")
 
 
 def empty_database() -> DuckDBPyConnection:
@@ -79,6 +94,7 @@ def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
             raise StoreError(f"{target} is an empty database: a pull makes it a store")
         if (version := version_of(connection)) < FORMAT_VERSION:
             raise StoreError(f"{target} has the earlier format {version}: the next pull or sync renews it")
+        _set_share(connection, _LARGE_SHARE_MB)
         on_error.pop_all()
     return connection
 
@@ -93,7 +109,9 @@ def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
     with ExitStack() as on_error:
         connection = on_error.enter_context(_connect(path, read_only=False))
         if is_store:
+            _set_share(connection, _LARGE_SHARE_MB)
             upgrade(connection)
+            _set_share(connection, _LEAST_SHARE_MB)
         else:
             create_tables(connection)
         on_error.pop_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.stores.duckdb_session import transaction
-from voltaware_async.stores.tables import DEVICES, TABLES, create_table_sql
+from voltaware_async.stores.tables import DEVICES, EXPECTED, TABLES, create_table_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,6 +18,8 @@ MARKER: Final = "voltaware_store"
 # 2 knows devices, and as of which day a cell was asked.
 _FROM_1_TO_2: Final = f"""
 {create_table_sql("devices", DEVICES)};
+{create_table_sql("expected", EXPECTED)};
+INSERT INTO expected SELECT DISTINCT dataset, period_start, period_end FROM ledger;
 INSERT INTO devices (device_id) SELECT DISTINCT device_id FROM ledger;
 ALTER TABLE ledger ADD COLUMN asked_on DATE;
 ALTER TABLE ledger ADD COLUMN absent_since DATE;

@@ -9,7 +9,7 @@ from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.agenda import Absence, Count, Turn
 from voltaware_async.stores.duckdb_session import named
 from voltaware_async.stores.given_out import GivenOut, Known
-from voltaware_async.stores.parts import due_table, parts_table
+from voltaware_async.stores.parts import due_table, parts_table, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +24,14 @@ __all__ = ["OutstandingCells"]
 
 _CREATE: Final = """
 CREATE TEMP TABLE due_absences (
-    dataset VARCHAR, http_status BIGINT, absent_since DATE, asked_on DATE, is_due BOOLEAN
+    dataset VARCHAR, period_start DATE, http_status BIGINT, absent_since DATE, asked_on DATE, is_due BOOLEAN
 );
 CREATE TEMP TABLE outstanding (ordinal BIGINT, device_id VARCHAR);
 """
 
 _ABSENCES: Final = """
-SELECT DISTINCT dataset, http_status, absent_since, asked_on FROM ledger WHERE status = 'absent'
+SELECT DISTINCT dataset, period_start, http_status, absent_since, asked_on
+FROM ledger WHERE status = 'absent'
 """
 
 _IS_ELIGIBLE: Final = "(NOT is_dormant AND (first_day IS NULL OR first_day <= {period_end}))"
@@ -41,7 +42,7 @@ _IS_DUE_AGAIN: Final = """(
 _ENTRIES: Final = """
 ledger
 JOIN run_devices USING (device_id)
-LEFT JOIN due_absences USING (dataset, http_status, absent_since, asked_on)
+LEFT JOIN due_absences USING (dataset, period_start, http_status, absent_since, asked_on)
 """
 
 _COUNT: Final = f"""
@@ -107,7 +108,9 @@ class OutstandingCells:
         self.relist()
         self._asks_first = agenda.never_asked
         rows = self._connection.execute(_ABSENCES).fetchall()
-        absences = [Absence(Dataset(name), *facts) for name, *facts in rows]
+        absences = [
+            Absence(Dataset(name), period_of(Dataset(name), start), *facts) for name, start, *facts in rows
+        ]
         due = due_table([absence for absence in absences if agenda.asks_again(absence)])
         self._connection.execute("DELETE FROM due_absences")
         with named(self._connection, "due", due):

@@ -14,16 +14,17 @@ from voltaware_async.stores.duckdb_answers import (
     coverage,
     failed_devices,
     failures,
+    knows_devices,
     last_run,
-    synced_as_of,
 )
 from voltaware_async.stores.duckdb_commit import write_batch
 from voltaware_async.stores.duckdb_devices import RunDevices
 from voltaware_async.stores.duckdb_errors import store_errors
-from voltaware_async.stores.duckdb_file import connect_store, empty_database
+from voltaware_async.stores.duckdb_file import connect_store, empty_database, share_memory
 from voltaware_async.stores.duckdb_outstanding import OutstandingCells
-from voltaware_async.stores.duckdb_session import transaction
+from voltaware_async.stores.duckdb_session import named, transaction
 from voltaware_async.stores.given_out import Known
+from voltaware_async.stores.parts import parts_table
 from voltaware_async.stores.tables import COUNTS, RUNS, TABLES
 
 if TYPE_CHECKING:
@@ -53,11 +54,17 @@ WHERE run_id = $run_id
 """
 
 
+_EXPECT: Final = """
+INSERT INTO expected
+SELECT * FROM parts ANTI JOIN expected USING (dataset, period_start, period_end)
+"""
+
+
 class DuckDBStore:
     """Hold a fleet in a DuckDB file; see `Store` for what each method promises.
 
-    Memory: DuckDB's own share is limited to 64 MB, whatever the size of the fleet; it spills to
-    a folder `FILE.tmp` beside the file, which goes away when the store is closed.
+    Memory: DuckDB's own share is limited to 64 MB, and beyond a million devices to 64 bytes for each; it
+    spills to a folder `FILE.tmp` beside the file, which goes away when the store is closed.
     """
 
     def __init__(self, target: str, connection: DuckDBPyConnection) -> None:
@@ -83,6 +90,11 @@ class DuckDBStore:
         """What was opened, as it was written."""
         return self._target
 
+    def knows_devices(self) -> bool:
+        """Tell whether the store knows of any device."""
+        with store_errors(self._target):
+            return knows_devices(self._connection)
+
     def begin(self, run_id: str, command: str, started_at: datetime) -> None:
         """Open a run."""
         run = {"run_id": run_id, "command": command, "started_at": started_at}
@@ -94,6 +106,7 @@ class DuckDBStore:
     def consider(self, devices: Sequence[DeviceId], agenda: Agenda) -> None:
         """Remember a run's devices in their order, and what is to be asked of them."""
         with store_errors(self._target):
+            share_memory(self._connection, len(devices))
             self._devices.begin(devices, agenda)
             self._cells.begin(agenda)
 
@@ -124,11 +137,20 @@ class DuckDBStore:
         with store_errors(self._target):
             self._devices.write(devices)
 
-    def enlist(self) -> None:
-        """Write the ids of the run's devices, and go on with what is known of them by now."""
+    def take_stock(self, listed_on: date | None) -> None:
+        """Go on with what is known of the run's devices by now; write which are listed, if it has all."""
         with store_errors(self._target):
-            self._devices.enlist()
+            self._devices.recall()
+            if listed_on is not None:
+                self._devices.enlist()
+                self._devices.mark_unlisted(listed_on)
         self._cells.relist()
+
+    def expect(self, parts: Sequence[tuple[Dataset, Period]]) -> None:
+        """Take note that these parts are to be asked."""
+        rows = named(self._connection, "parts", parts_table(parts))
+        with store_errors(self._target), rows:
+            self._connection.execute(_EXPECT)
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries in one transaction, each cell once.
@@ -161,20 +183,15 @@ class DuckDBStore:
         with store_errors(self._target):
             return last_run(self._connection)
 
-    def synced_as_of(self) -> date | None:
-        """Return the last day that cells were asked as of, if any run was a sync."""
-        with store_errors(self._target):
-            return synced_as_of(self._connection)
-
     def failed_devices(self) -> Sequence[DeviceId]:
         """Return the devices with a cell that failed last time."""
         with store_errors(self._target):
             return failed_devices(self._connection)
 
-    def coverage(self, expected: Sequence[tuple[Dataset, Period]] = ()) -> Sequence[Coverage]:
+    def coverage(self) -> Sequence[Coverage]:
         """Count how cells ended, per dataset and period."""
         with store_errors(self._target):
-            return coverage(self._connection, expected)
+            return coverage(self._connection)
 
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:
         """Count the failed cells by reason, the most frequent first."""

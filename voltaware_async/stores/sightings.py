@@ -42,6 +42,7 @@ def _row(seen: Seen, at: datetime, as_of: date) -> dict[str, str | date | None]:
         "seen_at": at,
         "asked_on": as_of,
         "first_day": _first_day(device.first_event, locale),
+        "unlisted_since": None,
     }
 
 

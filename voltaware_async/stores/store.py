@@ -47,6 +47,9 @@ class Store(Protocol):
     def target(self) -> str:
         """What was opened, as it was written."""
 
+    def knows_devices(self) -> bool:
+        """Tell whether the store knows of any device."""
+
     def begin(self, run_id: str, command: str, started_at: datetime) -> None:
         """Open a run: a row in `runs` without an outcome. `started_at` is aware."""
 
@@ -72,9 +75,9 @@ class Store(Protocol):
     def count_unseen(self, parts: Sequence[tuple[Dataset, Period]]) -> int:
         """Count the devices that are to be looked up before these parts are asked.
 
-        They are those of which the store knows nothing but the id, and that it lacks some cell of. Once a week
-        come those whose first event leaves some part out, for its data may have come late; and sensors that
-        were never connected.
+        They are those of which the store knows nothing but the id, and that it lacks some cell of. Once a
+        week come those whose first event leaves some part out, for its data may have come late; and sensors
+        that were never connected.
         """
 
     def unseen(self, after: int, limit: int) -> tuple[Sequence[DeviceId], int]:
@@ -83,8 +86,15 @@ class Store(Protocol):
     def see(self, devices: pa.Table) -> None:
         """Write rows of the table `devices`, in place of what was known of them."""
 
-    def enlist(self) -> None:
-        """Write the ids of the run's devices into `devices`, and go on with what is known of them by now."""
+    def take_stock(self, listed_on: date | None) -> None:
+        """Go on with what is known of the run's devices by now.
+
+        Where the run has all devices that the API lists, give its day: the new ones' ids are written, and
+        devices that are listed no more are marked as unlisted since that day.
+        """
+
+    def expect(self, parts: Sequence[tuple[Dataset, Period]]) -> None:
+        """Take note that these parts are to be asked: what of them is not is missing."""
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries together, or on any error nothing.
@@ -101,16 +111,13 @@ class Store(Protocol):
     def last_run(self) -> LastRun | None:
         """Return the run that was begun last; None before the first."""
 
-    def synced_as_of(self) -> date | None:
-        """Return the last day that cells were asked as of; None in a store that no sync has filled."""
-
     def failed_devices(self) -> Sequence[DeviceId]:
         """Return the devices with a cell that failed last time."""
 
-    def coverage(self, expected: Sequence[tuple[Dataset, Period]] = ()) -> Sequence[Coverage]:
+    def coverage(self) -> Sequence[Coverage]:
         """Return the counts per dataset and period, in the order of `Dataset`, oldest period first.
 
-        They are of those that the ledger has, and of the expected ones.
+        They are of all parts that runs were to ask, also where they did not come to it.
         """
 
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:

@@ -15,6 +15,7 @@ __all__ = [
     "COUNTS",
     "CYCLES",
     "DEVICES",
+    "EXPECTED",
     "KEY",
     "LEDGER",
     "RUNS",
@@ -91,8 +92,10 @@ DEVICES: Final = _schema(
         "seen_at": _INSTANT,
         "asked_on": _DAY,
         "first_day": _DAY,
+        "unlisted_since": _DAY,
     },
 )
+EXPECTED: Final = _schema({"dataset": _TEXT, "period_start": _DAY, "period_end": _DAY}, {})
 
 # The counts of a summary, in its order.
 COUNTS: Final[dict[str, pa.DataType]] = {
@@ -119,6 +122,7 @@ TABLES: Final = {
     "totals": TOTALS,
     "cycles": CYCLES,
     "devices": DEVICES,
+    "expected": EXPECTED,
     "ledger": LEDGER,
     "runs": RUNS,
 }

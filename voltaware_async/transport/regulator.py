@@ -31,9 +31,9 @@ class Regulator:
         self._traffic = traffic
         self._longest_pause_s = longest_pause_s
 
-    def answered(self, now: float, latency_s: float) -> None:
-        """Hear of an answer, on the loop's clock."""
-        if self._pressure.answered(now, latency_s):
+    def answered(self, now: float, latency_s: float, path: str) -> None:
+        """Hear of an answer, on the loop's clock; `path` is the endpoint's template, as errors carry it."""
+        if self._pressure.answered(now, latency_s, path):
             self._set()
 
     def failed(self, failure: Failure, sent_at: float, now: float) -> None:
@@ -50,7 +50,7 @@ class Regulator:
         elif is_overload(failure):
             self._pressure.overloaded(now)
         elif failure.error.context.status is not None:
-            self._pressure.answered(now, now - sent_at)
+            self._pressure.answered(now, now - sent_at, failure.error.context.path)
         self._set()
 
     def _set(self) -> None:

@@ -56,7 +56,7 @@ class Wire:
             self._traffic.throttled += verdict.is_throttle
             self._regulator.failed(verdict, sent_at, now)
         else:
-            self._regulator.answered(now, now - sent_at)
+            self._regulator.answered(now, now - sent_at, request.endpoint.path)
         return verdict
 
     def _read(self, request: HttpRequest[R], response: HttpResponse) -> Verdict[R]:
