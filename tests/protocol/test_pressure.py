@@ -29,10 +29,12 @@ class Story:
     def limits(self) -> tuple[int, float | None]:
         return self.pressure.concurrency, self.pressure.rate
 
-    def answered(self, times: int, per_s: float = 50.0, latency_s: float = QUICK_S) -> None:
+    def answered(
+        self, times: int, per_s: float = 50.0, latency_s: float = QUICK_S, endpoint: str = "/sensors"
+    ) -> None:
         for _ in range(times):
             self.now += 1 / per_s
-            self.pressure.answered(self.now, latency_s, "/sensors")
+            self.pressure.answered(self.now, latency_s, endpoint)
 
     def throttled(self, times: int = 1, pause_s: float = 0.0, sent_ago_s: float = 0.0) -> None:
         for _ in range(times):
@@ -206,7 +208,7 @@ def test_answers_that_take_much_longer_than_lately_cost_slots_down_to_a_quarter(
     told.answered(10 * 50)
     limits = []
     for _ in range(7):
-        told.answered(50, latency_s=1.0)
+        told.answered(30, per_s=30, latency_s=1.0)
         limits.append(told.pressure.concurrency)
     assert limits == sorted(limits, reverse=True)
     assert (limits[1], limits[-1]) == (25, 8)
@@ -215,9 +217,9 @@ def test_answers_that_take_much_longer_than_lately_cost_slots_down_to_a_quarter(
 def test_a_server_that_stays_slow_gets_its_slots_back() -> None:
     told = story()
     told.answered(10 * 50)
-    told.answered(9 * 50, latency_s=1.0)
+    told.answered(9 * 30, per_s=30, latency_s=1.0)
     assert told.pressure.concurrency == 8
-    told.answered(20 * 50, latency_s=1.0)
+    told.answered(20 * 30, per_s=30, latency_s=1.0)
     assert told.pressure.concurrency == 32
 
 
@@ -336,7 +338,7 @@ def test_an_overload_after_a_switch_is_measured_by_what_that_endpoint_was() -> N
     assert set(loop.limits) == {128}
     loop.capacity = 100.0
     loop.ask(8, slow=0.4)
-    assert loop.pressure.concurrency <= 70
+    assert loop.pressure.concurrency <= 90
 
 
 @pytest.mark.parametrize("capacity", [470.0, 485.0])
@@ -354,6 +356,43 @@ def test_slower_answers_cost_nothing_where_as_many_come_as_before() -> None:
     told.answered(500, per_s=100, latency_s=0.05)
     told.answered(500, per_s=100, latency_s=0.3)
     assert told.pressure.concurrency == 32
+
+
+def test_slower_answers_cost_nothing_where_a_429_holds_the_rate_and_the_rate_is_reached() -> None:
+    told = story(cap=200.0)
+    told.answered(750, per_s=150)
+    told.answered(100, per_s=90)
+    told.throttled()
+    told.answered(400, per_s=88, latency_s=0.3)
+    assert told.limits == (32, pytest.approx(0.985 * 90, rel=0.02))
+
+
+@pytest.mark.parametrize("quickest", [10, 20, 30, 40])
+def test_the_quickest_answers_of_an_endpoint_which_come_first_are_not_its_measure(quickest: int) -> None:
+    told = story(cap=None)
+    told.answered(500, per_s=100)
+    told.answered(quickest, per_s=100, endpoint="/weeks")
+    told.answered(600, per_s=60, latency_s=0.4, endpoint="/weeks")
+    assert told.pressure.concurrency == 32
+
+
+def test_endpoints_with_few_answers_each_are_measured_by_several_rounds() -> None:
+    loop = closed_loop(32, 40.0)
+    latencies_s = {f"endpoint_{number}": 0.1 for number in range(8)}
+    loop.ask(10, **latencies_s)
+    loop.capacity = 10.0
+    loop.ask(15, **latencies_s)
+    assert min(loop.limits) <= 16
+
+
+def test_in_an_overload_that_lasts_slots_come_back_only_as_fast_as_it_is_forgotten() -> None:
+    loop = closed_loop()
+    loop.ask(5, quick=0.04)
+    loop.capacity = 60.0
+    loop.ask(20, quick=0.04)
+    assert loop.pressure.concurrency <= 80
+    loop.ask(20, quick=0.04)
+    assert loop.pressure.concurrency == 128
 
 
 # --- rate ------------------------------------------------------------------------------------------

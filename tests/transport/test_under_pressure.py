@@ -354,6 +354,19 @@ async def test_a_server_that_refuses_what_it_has_no_room_for_is_asked_as_much_as
         assert traffic.concurrency == 32
 
 
+@pytest.mark.anyio
+@in_virtual_time
+async def test_each_endpoints_answers_are_told_apart_and_an_error_that_is_an_answer_is_one(
+    sandbox: Sandbox, client: VoltawareClient
+) -> None:
+    await client.devices.list()
+    sandbox.script("500", route="sensor")
+    await client.devices.get("0001")
+    tallies = client._sender._wire._regulator._pressure._tallies
+    served = {path: tally.served for path, tally in tallies.items()}
+    assert served == {"/auth/token": 1, "/sensors": 1, "/sensors/{device_id}": 2}
+
+
 # --- an outage -------------------------------------------------------------------------------------
 
 

@@ -41,8 +41,9 @@ _FIGURES: Final = (
 class Heartbeat:
     """Keep a file current from the start of a run to its end; use it as a context manager.
 
-    It is written a second after the start, at most every 5 s while the run goes on, also when nothing arrives,
-    and at the end; but not by a run that finds the store held by another, whose file it may be. Readers see a whole file always: it is replaced, never rewritten. The keys are the same in each:
+    It is written a second after the start, at most every 5 s while the run goes on, also when nothing
+    arrives, and at the end; but not by a run that finds the store held by another, whose file it may be.
+    Readers see a whole file always: it is replaced, never rewritten. The keys are the same in each:
     `unasked` counts what has not ended yet, `rate_per_s` falls to 0 when nothing is reported for ten seconds,
     and the last file has the figures of the summary.
 

@@ -13,16 +13,14 @@ All times are seconds on one monotonic clock.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import define, field, frozen
 
 from voltaware_async.protocol.retry import Failure
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-    from collections.abc import Set as AbstractSet
 
 __all__ = ["Pressure", "TimedOut", "is_overload"]
 
@@ -133,7 +131,7 @@ class _Baseline:
     _gathered: _Tally = field(factory=_Tally)
 
     def learn(self, tally: _Tally, per_s: float, enough: int) -> None:
-        """Take note of a round, or of several that had too few answers each; `per_s` is that of all endpoints."""
+        """Take note of a round, or of several if they are small; `per_s` is that of all endpoints."""
         gathered = self._gathered
         gathered.served += tally.served
         gathered.latency_s += tally.latency_s
@@ -143,12 +141,12 @@ class _Baseline:
             self._gathered = _Tally()
 
     def bears_s(self, tally: _Tally) -> float:
-        """Return how long these answers may take together before they are slow; what is new may take its time."""
+        """Return how long these answers may take, all together; of what is new, nothing is expected."""
         least_s = min(self._means_s, default=tally.latency_s / tally.served)
         return (_SLOW_FACTOR * least_s + _SLOW_MORE_S) * tally.served
 
     def lasts_s(self, tally: _Tally, per_s: float) -> float:
-        """Return how long it took lately until there were as many answers; `per_s` counts where that is new."""
+        """Return how long it took lately for as many to come; at `per_s`, if that is new."""
         return tally.served / max(self._rates, default=per_s)
 
 
@@ -238,13 +236,17 @@ class _Rate:
     _rises_at: float = inf
     _rise: float = _RISE_FIRST
 
+    @property
+    def highest(self) -> float:
+        """How many requests/s may be sent now."""
+        return self.cap if self.limit is None else self.limit
+
     def objected(self, now: float, sent_at: float, served_per_s: float, resumes_at: float) -> None:
         """Fall to what was served lately, once a second or pause; what was sent before counts no more."""
         if sent_at >= self._decreased_at and now >= self._decreased_at + _DECREASE_EVERY_S:
             self._decreased_at = now
-            highest = self.cap if self.limit is None else self.limit
             least = _LARGEST_CUT * min(self.cap, self._start if self.limit is None else self.limit)
-            decreased = max(_SERVED_SHARE * min(served_per_s, highest), least, _RATE_LEAST)
+            decreased = max(_SERVED_SHARE * min(served_per_s, self.highest), least, _RATE_LEAST)
             self.limit = decreased if decreased < self.cap else None
         self._rise = _RISE_FIRST
         self._rises_at = max(now, resumes_at) + _HOLD_S
@@ -335,8 +337,8 @@ class Pressure:
             self._end_round(now)
 
     def _end_round(self, now: float) -> None:
-        cap = self._rate.cap if self._rate.limit is None else self._rate.limit
-        ended = _Round(self._tallies, self._refused, self._silent, now - self._begun_at, cap)
+        lasted_s = now - self._begun_at
+        ended = _Round(self._tallies, self._refused, self._silent, lasted_s, self._rate.highest)
         if ended.served + ended.refused + ended.silent < self._concurrency.enough:
             return
         self._concurrency.judge(ended)
