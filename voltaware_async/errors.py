@@ -189,7 +189,7 @@ class DeviceNotRegisteredError(ForbiddenError):
 
 
 class OutageError(VoltawareError):
-    """Found nothing but silence for a while in a fleet pull, and stopped it; what had arrived is landed."""
+    """Got no usable answer for a while in a fleet pull, and stopped it; what had arrived is landed."""
 
 
 class StoreError(VoltawareError):

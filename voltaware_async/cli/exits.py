@@ -10,8 +10,11 @@ from voltaware_async.errors import (
     ConfigurationError,
     DeviceIdError,
     OutageError,
+    ProtocolError,
+    RedirectError,
     StoreError,
     UnavailableError,
+    UnexpectedResponseError,
     VoltawareError,
 )
 
@@ -44,8 +47,10 @@ def of_error(error: VoltawareError) -> Exit:
             return Exit.REFUSED
         case StoreError():
             return Exit.STORE
-        case UnavailableError() | OutageError():
-            return Exit.UNREACHABLE
+        case (
+            UnavailableError() | OutageError() | ProtocolError() | RedirectError() | UnexpectedResponseError()
+        ):
+            return Exit.UNREACHABLE  # the last three: what answers there is not the API
         case _:
             return Exit.INCOMPLETE
 

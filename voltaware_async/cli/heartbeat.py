@@ -112,6 +112,8 @@ class Heartbeat:
         """Make sure that the file can be written, and return which it is, behind all links."""
         try:
             file = _checked(path)
+            if file == Path(os.path.realpath(self._store.removeprefix("duckdb:"))):
+                raise ConfigurationError(f"--heartbeat {path} is the store itself: name another file")
             self._write_aside(file).unlink()
         except OSError as error:
             reason = error.strerror or error

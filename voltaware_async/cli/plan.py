@@ -19,7 +19,7 @@ from voltaware_async.cli.tables import print_table
 from voltaware_async.stores.targets import open_to_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from voltaware_async.cli.cell_options import Night
     from voltaware_async.cli.options import Connection
@@ -70,28 +70,29 @@ def plan(
     if periods and night.as_of is not None:
         raise click.UsageError("a pull asks for its periods on any day: leave --as-of out")
 
-    async def of_sync(client: VoltawareClient, store: Store) -> Plan:
+    async def of_sync(client: VoltawareClient, store: Store, ids: Sequence[DeviceId]) -> Plan:
         return await client.fleet.plan_sync(
             store,
-            devices,
+            ids,
             datasets=datasets or tuple(Dataset),
             as_of=night.as_of,
             horizon_months=night.horizon_months,
         )
 
-    async def of_pull(client: VoltawareClient, store: Store) -> Plan:
-        return await client.fleet.plan_land(store, chosen.datasets, chosen.periods, chosen.devices)
+    async def of_pull(client: VoltawareClient, store: Store, ids: Sequence[DeviceId]) -> Plan:
+        return await client.fleet.plan_land(store, chosen.datasets, chosen.periods, ids)
 
     if of == "pull" or periods:
         chosen = wanted(datasets, periods, devices)
-        run(lambda: _plan(connection, target, of_pull, rate, window, as_json=as_json))
-    run(lambda: _plan(connection, target, of_sync, rate, window, as_json=as_json))
+        run(lambda: _plan(connection, target, devices, of_pull, rate, window, as_json=as_json))
+    run(lambda: _plan(connection, target, devices, of_sync, rate, window, as_json=as_json))
 
 
 async def _plan(
     connection: Connection,
     target: str | None,
-    work_out: Callable[[VoltawareClient, Store], Awaitable[Plan]],
+    devices: Sequence[DeviceId] | None,
+    work_out: Callable[[VoltawareClient, Store, Sequence[DeviceId]], Awaitable[Plan]],
     rate: float | None,
     window: float | None,
     *,
@@ -99,8 +100,10 @@ async def _plan(
 ) -> Exit:
     # The rate is that of the run to come: at one an hour, the plan's own two requests would take an hour.
     async with connection.client() as client:
+        # Before the store is opened: whoever holds it keeps a run waiting.
+        ids = await client.devices.list() if devices is None else devices
         with open_to_plan(target) as store:
-            planned = await work_out(client, store)
+            planned = await work_out(client, store, ids)
     facts = _facts(planned, rate, window, datetime.now(UTC))
     if as_json:
         click.echo(json.dumps({**facts, "parts": _parts(planned)}))

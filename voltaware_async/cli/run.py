@@ -38,10 +38,11 @@ def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
     except VoltawareError as error:
         say(f"voltaware: {error}")
         code = of_error(error)
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise  # click ends quietly where the reader has gone
-        say(f"voltaware: the system refused: {error}")
+    except (OSError, ExceptionGroup) as caught:
+        refused = _system_error(caught)
+        if refused is None or refused.errno == errno.EPIPE:
+            raise  # a bug; or a reader that has gone, for which click ends quietly
+        say(f"voltaware: the system refused: {refused}")
         # What could not be written would be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = Exit.BUG
@@ -50,6 +51,16 @@ def run(main: Callable[[], Coroutine[object, object, Exit]]) -> NoReturn:
         code = Exit.INTERRUPTED
     let_go()
     sys.exit(code)
+
+
+def _system_error(error: Exception) -> OSError | None:
+    """Return what the system refused, also from within groups; None if there is anything else."""
+    if isinstance(error, OSError):
+        return error
+    if not isinstance(error, ExceptionGroup):
+        return None
+    refused = [_system_error(one) for one in error.exceptions]
+    return refused[0] if all(refused) else None
 
 
 def _hold_standard_streams() -> None:

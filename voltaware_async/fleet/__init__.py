@@ -11,7 +11,8 @@ pull          their outcomes as an async iterator
 landing       outcomes -> batches -> store, and the account of it
 store_thread  the thread that a store is called in
 cut_off       a run that may take only so long ends in time
-outage        a silent API ends the run, instead of marking the whole fleet failed
+outage        an API that gives no usable answer ends the run, instead of failing the whole fleet
+witness       whether it answers at all, when it does not where it is asked
 outlast       work that is seen to its end, also when its caller is cancelled
 summary       the account: every planned cell, by how it ended
 speed         how fast a run goes now

@@ -43,12 +43,11 @@ class CutOff:
             yield late
             return
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._last_call:  # a timer would let the first through
+        timers = [loop.call_at(self._end, late.set)]
+        if loop.time() < self._last_call:
+            timers.append(loop.call_at(self._last_call, self._strike, close))
+        else:  # a timer would let the first through
             self._strike(close)
-        timers = (
-            loop.call_at(self._last_call, self._strike, close),
-            loop.call_at(self._end, late.set),
-        )
         try:
             yield late
         finally:

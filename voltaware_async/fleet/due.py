@@ -16,7 +16,7 @@ from voltaware_async.periods import Month, Week
 from voltaware_async.stores.agenda import Agenda
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from voltaware_async.periods import Period
     from voltaware_async.stores.agenda import Absence
@@ -95,6 +95,22 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
         for period in sorted(due, key=lambda period: (period.start, period.end))
         for dataset in wanted
         if dataset.period_type is type(period)
+    )
+
+
+def missed_slices(
+    asked_until: Mapping[Dataset, date], datasets: Iterable[Dataset], as_of: date, horizon_months: int
+) -> tuple[Slice, ...]:
+    """Return what came due after the last night, told by `asked_until`, and lies behind the horizon now."""
+    if as_of < _EARLIEST:
+        return ()
+    horizon = _months_on(Month.of(as_of), -horizon_months)
+    return tuple(
+        Slice(dataset, period)
+        for dataset in dict.fromkeys(datasets)
+        if dataset in asked_until
+        for period in _periods_since(Month.of(asked_until[dataset]), horizon.start)
+        if type(period) is dataset.period_type and asked_until[dataset] < period.end < horizon.start
     )
 
 

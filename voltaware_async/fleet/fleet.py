@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from voltaware_async.cells import Dataset, Seen
+from voltaware_async.cells import Dataset
 from voltaware_async.errors import ErrorContext, UnexpectedResponseError
 from voltaware_async.fleet.cut_off import CutOff
-from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, today, tonight
+from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, missed_slices, today, tonight
 from voltaware_async.fleet.job import Job, Night
 from voltaware_async.fleet.outage import OutageGuard
 from voltaware_async.fleet.plan import Plan, Slice, cells, slices
 from voltaware_async.fleet.pull import pull
 from voltaware_async.fleet.supply import one_page
+from voltaware_async.fleet.witness import Witness
 from voltaware_async.protocol.requests import checked_device_id
 from voltaware_async.stores.agenda import Agenda
 
@@ -42,7 +43,7 @@ class Fleet:
     """Ask for many devices at once, under the client's rate cap: `client.fleet`.
 
     One bad device never stops a run: it ends as Failed. Refused credentials (CredentialsRefusedError), an API
-    that falls silent (OutageError), a broken store (StoreError) and cancellation do stop it.
+    that gives no usable answer any more (OutageError), a broken store (StoreError) and cancellation do.
 
     What the methods that land share: rows and ledger are committed together, in batches; a killed run repeats
     at most 1,000 cells and what was in flight. `max_duration` bounds a run in seconds, and setting `stop`
@@ -65,6 +66,7 @@ class Fleet:
         self._look_up = look_up
         self._server_time = server_time
         self._list_devices = list_devices
+        self._witness = Witness(fetch, look_up, list_devices)
         self._traffic = traffic
         self._concurrency = concurrency
 
@@ -192,6 +194,8 @@ class Fleet:
             devices=fleet,
             agenda=tonight(day, night.horizon_months),
             has_all=devices is None,
+            night=day,
+            missed=missed_slices(night.asked_until, night.datasets, day, night.horizon_months),
         )
 
     def _landing(
@@ -207,15 +211,14 @@ class Fleet:
     async def _run(
         self, landing: Landing, prepare: Callable[[], Awaitable[Job]], stop: anyio.Event | None
     ) -> Summary:
-        look_ups = OutageGuard(self._look_up, concurrency=self._concurrency)
+        look_ups = OutageGuard(
+            self._look_up, concurrency=self._concurrency, probe=self._witness.beside_device
+        )
         return await landing.run(prepare, self._guarded(), look_ups.fetch, self._concurrency, stop)
 
     def _guarded(self) -> FetchCell:
-        return OutageGuard(self._fetch, concurrency=self._concurrency, probe=self._is_answered).fetch
-
-    async def _is_answered(self, cell: Cell) -> bool:
-        """Tell whether the API answers at all, if not for this cell."""
-        return isinstance(await self._look_up(cell.device_id), Seen)
+        guard = OutageGuard(self._fetch, concurrency=self._concurrency, probe=self._witness.beside_cell)
+        return guard.fetch
 
     async def _distinct(
         self, devices: Iterable[DeviceId] | None, store: Store | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Self
 
@@ -29,13 +29,16 @@ __all__ = ["Job", "Night"]
 class Job:
     """Name the cells of a run: its slices x its devices, as far as its agenda wants them.
 
-    `has_all` tells that the devices are all that the API lists.
+    `has_all` tells that the devices are all that the API lists. `night` is the day of a sync; `missed` are
+    slices that no night has asked and that lie behind the horizon now: not asked, but missing.
     """
 
     slices: Sequence[Slice]
     devices: Sequence[DeviceId]
     agenda: Agenda
     has_all: bool = False
+    night: date | None = None
+    missed: Sequence[Slice] = ()
 
     @property
     def parts(self) -> list[tuple[Dataset, Period]]:
@@ -51,6 +54,7 @@ class Night:
     as_of: date | None
     horizon_months: int
     last_run: LastRun | None
+    asked_until: Mapping[Dataset, date]
 
     @classmethod
     async def of(
@@ -59,4 +63,6 @@ class Night:
         """Refuse a day to come before anything is sent, and look up the last run before another begins."""
         if as_of is not None:
             as_of_day(as_of)
-        return cls(tuple(datasets), as_of, horizon_months, await to_thread.run_sync(store.last_run))
+        last_run = await to_thread.run_sync(store.last_run)
+        asked_until = await to_thread.run_sync(store.expected_until)
+        return cls(tuple(datasets), as_of, horizon_months, last_run, asked_until)

@@ -50,6 +50,8 @@ _BATCH_AGE_S: Final = 5.0
 _PAGE_DEVICES: Final = 5000
 _PROGRESS_EVERY_S: Final = 0.1
 _REPORT_EVERY_S: Final = 1.0
+# So many devices do not leave a fleet in a night: it rather looks like a list that is not whole.
+_UNLISTED_SHARE: Final = 0.05
 
 
 class Watcher(Protocol):
@@ -174,11 +176,22 @@ class Landing:
         self._is_open = True
 
     def _take_up(self, job: Job) -> None:
-        self._store.expect(job.parts)
+        self._store.expect(job.parts, job.night)
         self._store.consider(job.devices, job.agenda)
+        if job.missed:
+            self._store.expect([(part.dataset, part.period) for part in job.missed], job.night)
+            periods = [str(part.period) for part in job.missed]
+            logger.warning(
+                "nights were skipped: %s to %s lie behind the horizon now, and were never asked; a longer "
+                "horizon (--horizon-months) asks for them",
+                periods[0],
+                periods[-1],
+            )
 
     def _plan(self, job: Job) -> Sequence[Count]:
-        self._store.take_stock(job.agenda.as_of if job.has_all else None)
+        unlisted = self._store.take_stock(job.agenda.as_of if job.has_all else None)
+        if unlisted > _UNLISTED_SHARE * len(job.devices):
+            logger.warning("the API lists %d devices, and %d no more", len(job.devices), unlisted)
         counts = self._store.count(job.parts)
         self._tally.planned = sum(count.planned for count in counts)
         self._tally.skipped = sum(count.known for count in counts)

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from attrs import evolve
 
 from voltaware_async.cells import Failed, Lookup, Outcome, Unseen
-from voltaware_async.errors import OutageError, ServerError, UnavailableError
+from voltaware_async.errors import (
+    AuthenticationError,
+    OutageError,
+    ProtocolError,
+    RedirectError,
+    ServerError,
+    ThrottledError,
+    UnavailableError,
+    UnexpectedResponseError,
+    VoltawareError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["OutageGuard"]
+__all__ = ["OutageGuard", "is_no_answer"]
 
 # A short outage is waited out, before a cell counts as failed or the API as out.
 _HOLDS_S: Final = (1.0, 2.0, 4.0)
@@ -22,6 +32,14 @@ _IN_A_ROW: Final = 50
 _LONGEST_ROW: Final = 16
 # The gateway's word for a service that is away. Any other 5xx may be the device's own.
 _AWAY: Final = frozenset({502, 503, 504})
+
+_NO_ANSWER: Final = (
+    UnavailableError,
+    AuthenticationError,
+    ProtocolError,
+    RedirectError,
+    UnexpectedResponseError,
+)
 
 T = TypeVar("T")
 R = TypeVar("R", Outcome, Lookup)
@@ -91,7 +109,7 @@ class OutageGuard(Generic[T, R]):
         self._row = 0
         self._limit = min(2 * self._limit, _LONGEST_ROW * self._first_limit)
 
-    async def _unanswered(self, item: T, error: UnavailableError) -> None:
+    async def _unanswered(self, item: T, error: VoltawareError) -> None:
         self._row += 1
         if not self._is_row_complete():
             return
@@ -103,11 +121,13 @@ class OutageGuard(Generic[T, R]):
     def _is_row_complete(self) -> bool:
         return self._row >= self._limit
 
-    async def _look_into_row(self, item: T, error: UnavailableError) -> None:
+    async def _look_into_row(self, item: T, error: VoltawareError) -> None:
         if self._probe is not None and await self._answers_elsewhere(item, self._probe):
             self._answered_elsewhere()
         elif self._is_row_complete():  # nobody was answered meanwhile
             self._probe = None  # those who wait need not ask again
+            if isinstance(error, AuthenticationError):
+                raise error
             raise OutageError(f"{self._limit} requests in a row got no usable answer, the last: {error}")
 
     async def _answers_elsewhere(self, item: T, probe: Callable[[T], Awaitable[bool]]) -> bool:
@@ -121,13 +141,26 @@ class OutageGuard(Generic[T, R]):
         return False
 
 
-def _unavailability(outcome: Outcome | Lookup) -> UnavailableError | None:
+def _unavailability(outcome: Outcome | Lookup) -> VoltawareError | None:
     """Return the error of an outcome without a usable answer."""
     if not isinstance(outcome, Failed | Unseen):
         return None
-    return outcome.error if isinstance(outcome.error, UnavailableError) else None
+    return outcome.error if is_no_answer(outcome.error) else None
 
 
-def _is_away(error: UnavailableError) -> bool:
-    """Tell whether it says that the API is away, or nothing at all."""
-    return not isinstance(error, ServerError) or error.context.status in _AWAY
+def is_no_answer(error: VoltawareError) -> bool:
+    """Tell whether the API itself has not answered: it is away, or something else stands in its place.
+
+    A page of a login wall, a redirection, a 401 to a fresh token are of no device's own making.
+    """
+    return isinstance(error, _NO_ANSWER)
+
+
+def _is_away(error: VoltawareError) -> bool:
+    """Tell whether it says that the API is away, or nothing at all.
+
+    A throttled cell has waited until its deadline already.
+    """
+    if isinstance(error, ServerError):
+        return error.context.status in _AWAY
+    return isinstance(error, UnavailableError) and not isinstance(error, ThrottledError)

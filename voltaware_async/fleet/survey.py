@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import anyio
+
 from voltaware_async.cells import Seen
 from voltaware_async.fleet.crew import Crew
 from voltaware_async.fleet.supply import Supply
@@ -14,8 +16,6 @@ from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-
-    import anyio
 
     from voltaware_async.cells import Lookup
     from voltaware_async.errors import VoltawareError
@@ -32,6 +32,7 @@ logger: Final = logging.getLogger("voltaware_async")
 LookUp: TypeAlias = "Callable[[DeviceId], Awaitable[Lookup]]"
 
 _BATCH_DEVICES: Final = 1000
+_STRAGGLERS_S: Final = 10.0
 _PAGE_DEVICES: Final = 5000
 
 
@@ -51,9 +52,10 @@ class Survey:
         self._look_up = look_up
         self._progressed = progressed
         self._seen: list[Seen] = []
-        self._unseen = 0
+        self._failed = 0
         self._example: VoltawareError | None = None
         self._writing = asyncio.Lock()
+        self._is_over = anyio.Event()
         self.devices = 0
         self.done = 0
 
@@ -64,15 +66,19 @@ class Survey:
             return
         supply = Supply(self._pages())
         with cut_off.closing(supply.close) as late:
-            await Crew(supply, self._look_up, self._take).run(concurrency, late, *stops)
+            await Crew(supply, self._look_up, self._take).run(concurrency, late, self._is_over, *stops)
         await self.write()
-        if self._unseen:
+        self._warn()
+
+    def _warn(self) -> None:
+        stragglers = self.devices - self.done if self._is_over.is_set() else 0
+        if self._failed or stragglers:
             logger.warning(
-                "%d of %d devices could not be looked up, so that also periods before their first event are "
-                "asked; the first: %s",
-                self._unseen,
+                "%d of %d new devices could not be looked up, so that periods before their first event are "
+                "asked too; %s",
+                self._failed + stragglers,
                 self.devices,
-                self._example,
+                self._example or f"no answer within {_STRAGGLERS_S:g} s of the others",
             )
 
     async def write(self) -> None:
@@ -87,6 +93,8 @@ class Survey:
         while True:
             page, last = await self._thread.call(self._store.unseen, last, _PAGE_DEVICES)
             if not page:
+                # One device that does not answer must not hold up all the others' cells.
+                asyncio.get_running_loop().call_later(_STRAGGLERS_S, self._is_over.set)
                 return
             yield page
 
@@ -95,7 +103,7 @@ class Survey:
         if isinstance(lookup, Seen):
             self._seen.append(lookup)
         else:
-            self._unseen += 1
+            self._failed += 1
             self._example = self._example or lookup.error
         self._progressed()
         return self._write_if_full() if len(self._seen) >= _BATCH_DEVICES else None

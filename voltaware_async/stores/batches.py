@@ -19,6 +19,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.acero
 from attrs import define, field, frozen
 
 from voltaware_async.cells import Absent, Cell, Fetched, Outcome, Record

@@ -12,13 +12,22 @@ from voltaware_async.stores.parts import period_of
 from voltaware_async.stores.store import ApplianceShare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from duckdb import DuckDBPyConnection
 
     from voltaware_async.periods import Period
 
-__all__ = ["consumption_by_appliance", "coverage", "failed_devices", "failures", "knows_devices", "last_run"]
+__all__ = [
+    "consumption_by_appliance",
+    "coverage",
+    "expected_until",
+    "failed_devices",
+    "failures",
+    "knows_devices",
+    "last_run",
+]
 
 # A period that ended before a device's first event lacks nothing. In a store that no sync or pull of a whole
 # fleet has filled, the devices are those of the ledger.
@@ -69,6 +78,10 @@ _LAST_RUN: Final = """
 SELECT command, started_at, outcome, failed, unasked FROM runs ORDER BY rowid DESC LIMIT 1
 """
 
+_EXPECTED_UNTIL: Final = """
+SELECT dataset, max(period_end) FROM expected WHERE night IS NOT NULL GROUP BY dataset
+"""
+
 _KNOWS_DEVICES: Final = "SELECT EXISTS (SELECT 1 FROM devices)"
 
 _FAILED_DEVICES: Final = "SELECT DISTINCT device_id FROM ledger WHERE status = 'failed' ORDER BY device_id"
@@ -104,6 +117,11 @@ def last_run(connection: DuckDBPyConnection) -> LastRun | None:
     """Return the run that was begun last."""
     rows = connection.execute(_LAST_RUN).fetchall()
     return LastRun(*rows[0]) if rows else None
+
+
+def expected_until(connection: DuckDBPyConnection) -> Mapping[Dataset, date]:
+    """Return the end of the newest period of each dataset that a night was to ask."""
+    return {Dataset(name): end for name, end in connection.execute(_EXPECTED_UNTIL).fetchall()}
 
 
 def knows_devices(connection: DuckDBPyConnection) -> bool:

@@ -79,6 +79,14 @@ _PAGE: Final = """
 SELECT ordinal, device_id FROM unseen WHERE ordinal > $after ORDER BY ordinal LIMIT $limit
 """
 
+# A look-up does not list a device: only a run that has all that are listed tells.
+_WITH_MARKS: Final = """
+SELECT seen.* REPLACE (marked.unlisted_since AS unlisted_since)
+FROM seen_devices AS seen
+LEFT JOIN (SELECT device_id, unlisted_since FROM devices WHERE unlisted_since IS NOT NULL) AS marked
+USING (device_id)
+"""
+
 _FORGET: Final = "DELETE FROM devices WHERE device_id IN (SELECT device_id FROM seen_devices)"
 
 _LAST_UNKNOWN: Final = "SELECT coalesce(max(ordinal), -1) FROM run_devices WHERE NOT is_enlisted"
@@ -89,7 +97,6 @@ INSERT INTO devices (device_id)
 SELECT device_id FROM run_devices WHERE NOT is_enlisted AND ordinal BETWEEN $first AND $last ORDER BY ordinal
 """
 _PORTION: Final = 200_000
-
 
 _UNLIST: Final = """
 UPDATE devices SET unlisted_since = $day
@@ -150,8 +157,9 @@ class RunDevices:
     def write(self, seen: pa.Table) -> None:
         """Replace what is known of some devices."""
         with named(self._connection, "seen_devices", seen), transaction(self._connection):
+            rows: pa.Table = self._connection.sql(_WITH_MARKS).to_arrow_table()
             self._connection.execute(_FORGET)
-            self._connection.from_arrow(seen).insert_into("devices")
+            self._connection.from_arrow(rows).insert_into("devices")
 
     def enlist(self) -> None:
         """Write the ids of the devices that the store does not know."""
@@ -159,7 +167,11 @@ class RunDevices:
         for first in range(0, last + 1, _PORTION):
             self._connection.execute(_ENLIST, {"first": first, "last": first + _PORTION - 1})
 
-    def mark_unlisted(self, day: date) -> None:
-        """Mark the devices that this run, which has all that are listed, does not have; unmark the others."""
-        self._connection.execute(_UNLIST, {"day": day})
+    def mark_unlisted(self, day: date) -> int:
+        """Mark the devices that this run, which has all that are listed, does not have; unmark the others.
+
+        Returns how many are newly marked.
+        """
+        [(unlisted,)] = self._connection.execute(_UNLIST, {"day": day}).fetchall()
         self._connection.execute(_LIST_AGAIN)
+        return int(unlisted)

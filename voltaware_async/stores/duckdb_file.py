@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ import duckdb
 from voltaware_async.errors import StoreError
 from voltaware_async.stores.duckdb_errors import store_errors
 from voltaware_async.stores.duckdb_format import FORMAT_VERSION, MARKER, create_tables, upgrade, version_of
+from voltaware_async.stores.holder import is_only_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,9 @@ _ALONE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 _LEAST_SHARE_MB: Final = 64
 _BYTES_PER_DEVICE: Final = 64
 _LARGE_SHARE_MB: Final = 1024
+
+_READERS_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 0.05
 
 # One thread: commits of some thousand rows gain nothing from more, and their CPU time grows.
 _SETTINGS: Final[dict[str, str | bool | int]] = {
@@ -83,6 +88,8 @@ def _refuse_place(target: str, path: Path) -> None:
         raise StoreError(f"{target} cannot be created: there is no directory {path.parent}")
     if path.is_dir():
         raise StoreError(f"{target} is a directory, not a store")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{target} is no regular file")  # to open a pipe would wait for ever
 
 
 def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
@@ -107,7 +114,7 @@ def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
     with _connect(path, read_only=True) as looking:
         is_store = _is_store(target, path, looking)
     with ExitStack() as on_error:
-        connection = on_error.enter_context(_connect(path, read_only=False))
+        connection = on_error.enter_context(_connect_to_write(path))
         if is_store:
             _set_share(connection, _LARGE_SHARE_MB)
             upgrade(connection)
@@ -116,6 +123,18 @@ def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
             create_tables(connection)
         on_error.pop_all()
     return connection
+
+
+def _connect_to_write(path: Path) -> DuckDBPyConnection:
+    """Connect, waiting a while for those who only read: a look at a store must not cost it a night."""
+    until = time.monotonic() + _READERS_S
+    while True:
+        try:
+            return _connect(path, read_only=False)
+        except duckdb.IOException:
+            if time.monotonic() >= until or not is_only_read(path):
+                raise
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
@@ -188,7 +207,10 @@ def _is_store(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
         return False
     if (MARKER,) not in tables:
         raise StoreError(f"{target} is a database of something else: its tables are not a store's")
-    if (version := version_of(connection)) > FORMAT_VERSION:
+    version = version_of(connection)
+    if version < 1:
+        raise StoreError(f"{target} names no format of its own: it is no store, or a spoilt one")
+    if version > FORMAT_VERSION:
         raise StoreError(
             f"{target} has format {version} and this release knows {FORMAT_VERSION}: upgrade voltaware-async"
         )

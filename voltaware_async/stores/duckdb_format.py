@@ -19,7 +19,7 @@ MARKER: Final = "voltaware_store"
 _FROM_1_TO_2: Final = f"""
 {create_table_sql("devices", DEVICES)};
 {create_table_sql("expected", EXPECTED)};
-INSERT INTO expected SELECT DISTINCT dataset, period_start, period_end FROM ledger;
+INSERT INTO expected SELECT DISTINCT dataset, period_start, period_end, CAST(NULL AS DATE) FROM ledger;
 INSERT INTO devices (device_id) SELECT DISTINCT device_id FROM ledger;
 ALTER TABLE ledger ADD COLUMN asked_on DATE;
 ALTER TABLE ledger ADD COLUMN absent_since DATE;
@@ -42,9 +42,9 @@ def create_tables(connection: DuckDBPyConnection) -> None:
 
 
 def version_of(connection: DuckDBPyConnection) -> int:
-    """Return the version of a store."""
+    """Return the version of a store; 0 where it names none."""
     [(version,)] = connection.execute(f"SELECT max(version) FROM {MARKER}").fetchall()
-    return int(version)
+    return int(version or 0)
 
 
 def upgrade(connection: DuckDBPyConnection) -> None:

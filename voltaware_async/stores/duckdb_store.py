@@ -12,6 +12,7 @@ from voltaware_async.errors import ConfigurationError, StoreError
 from voltaware_async.stores.duckdb_answers import (
     consumption_by_appliance,
     coverage,
+    expected_until,
     failed_devices,
     failures,
     knows_devices,
@@ -53,10 +54,19 @@ UPDATE runs SET
 WHERE run_id = $run_id
 """
 
-
 _EXPECT: Final = """
 INSERT INTO expected
-SELECT * FROM parts ANTI JOIN expected USING (dataset, period_start, period_end)
+SELECT DISTINCT *, $night FROM parts ANTI JOIN expected USING (dataset, period_start, period_end)
+"""
+
+# A pull expected it, and now a night does.
+_EXPECT_BY_NIGHT: Final = """
+UPDATE expected SET night = $night
+FROM parts
+WHERE night IS NULL
+AND parts.dataset = expected.dataset
+AND parts.period_start = expected.period_start
+AND parts.period_end = expected.period_end
 """
 
 
@@ -137,20 +147,29 @@ class DuckDBStore:
         with store_errors(self._target):
             self._devices.write(devices)
 
-    def take_stock(self, listed_on: date | None) -> None:
+    def take_stock(self, listed_on: date | None) -> int:
         """Go on with what is known of the run's devices by now; write which are listed, if it has all."""
+        unlisted = 0
         with store_errors(self._target):
             self._devices.recall()
             if listed_on is not None:
                 self._devices.enlist()
-                self._devices.mark_unlisted(listed_on)
+                unlisted = self._devices.mark_unlisted(listed_on)
         self._cells.relist()
+        return unlisted
 
-    def expect(self, parts: Sequence[tuple[Dataset, Period]]) -> None:
-        """Take note that these parts are to be asked."""
+    def expect(self, parts: Sequence[tuple[Dataset, Period]], night: date | None) -> None:
+        """Take note that these parts are to be asked, by a night or by another run."""
         rows = named(self._connection, "parts", parts_table(parts))
-        with store_errors(self._target), rows:
-            self._connection.execute(_EXPECT)
+        with store_errors(self._target), rows, transaction(self._connection):
+            self._connection.execute(_EXPECT, {"night": night})
+            if night is not None:
+                self._connection.execute(_EXPECT_BY_NIGHT, {"night": night})
+
+    def expected_until(self) -> Mapping[Dataset, date]:
+        """Return the end of the newest period of each dataset that a night was to ask."""
+        with store_errors(self._target):
+            return expected_until(self._connection)
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries in one transaction, each cell once.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["describe_process"]
+__all__ = ["describe_process", "is_only_read"]
 
 # Its place in /proc/PID/stat after the name, which may itself hold blanks and brackets.
 _START_TICKS: Final = 19
@@ -21,6 +21,21 @@ def describe_process(pid: int) -> str:
     started_at = _started_at(pid)
     since = f", running since {started_at:%Y-%m-%d %H:%M:%S} UTC" if started_at is not None else ""
     return f"process {pid}{since}"
+
+
+def is_only_read(path: Path) -> bool:
+    """Tell whether the locks on a file are those of readers alone; False where the system does not tell.
+
+    Hazard: only looks at /proc. To open the file would cost a process its own lock on it.
+    """
+    try:
+        status = path.stat()
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return False
+    kinds = {words[-5] for words in locks if device in words}
+    return kinds == {"READ"}
 
 
 def _started_at(pid: int) -> datetime | None:

@@ -19,6 +19,7 @@ __all__ = ["devices_seen"]
 
 # No clock is further behind UTC.
 _FURTHEST_BEHIND: Final = timedelta(hours=12)
+_CLOCKS_APART: Final = timedelta(days=1)
 
 
 def devices_seen(seen: Sequence[Seen], at: datetime, as_of: date) -> pa.Table:
@@ -41,17 +42,18 @@ def _row(seen: Seen, at: datetime, as_of: date) -> dict[str, str | date | None]:
         "time_zone_id": locale.time_zone_id,
         "seen_at": at,
         "asked_on": as_of,
-        "first_day": _first_day(device.first_event, locale),
+        "first_day": _first_day(device.first_event, locale, at),
         "unlisted_since": None,
     }
 
 
-def _first_day(first_event: datetime | None, locale: Locale) -> date | None:
+def _first_day(first_event: datetime | None, locale: Locale, at: datetime) -> date | None:
     """Return the day of the first event by the device's own clock; where that is not known, the earliest.
 
-    Periods are days of that clock: a day too early costs a request, a day too late a result.
+    Periods are days of that clock: a day too early costs a request, a day too late a result. A first event
+    that is still to come tells nothing.
     """
-    if first_event is None:
+    if first_event is None or first_event > at + _CLOCKS_APART:
         return None
     try:
         return _day_on_its_clock(first_event, locale)

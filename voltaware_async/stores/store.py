@@ -84,17 +84,23 @@ class Store(Protocol):
         """Page through the devices that `count_unseen` counted, as `outstanding` does."""
 
     def see(self, devices: pa.Table) -> None:
-        """Write rows of the table `devices`, in place of what was known of them."""
+        """Write rows of the table `devices`, in place of what was known; who is unlisted stays so."""
 
-    def take_stock(self, listed_on: date | None) -> None:
+    def take_stock(self, listed_on: date | None) -> int:
         """Go on with what is known of the run's devices by now.
 
         Where the run has all devices that the API lists, give its day: the new ones' ids are written, and
-        devices that are listed no more are marked as unlisted since that day.
+        devices that are listed no more are marked as unlisted since that day; returns how many.
         """
 
-    def expect(self, parts: Sequence[tuple[Dataset, Period]]) -> None:
-        """Take note that these parts are to be asked: what of them is not is missing."""
+    def expect(self, parts: Sequence[tuple[Dataset, Period]], night: date | None) -> None:
+        """Take note that these parts are to be asked, by a night of that day, or by another run (None).
+
+        What of them is not asked is missing.
+        """
+
+    def expected_until(self) -> Mapping[Dataset, date]:
+        """Return the end of the newest period of each dataset that a night was to ask."""
 
     def commit(self, batch: Batch) -> None:
         """Write rows and ledger entries together, or on any error nothing.

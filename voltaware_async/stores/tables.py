@@ -95,7 +95,7 @@ DEVICES: Final = _schema(
         "unlisted_since": _DAY,
     },
 )
-EXPECTED: Final = _schema({"dataset": _TEXT, "period_start": _DAY, "period_end": _DAY}, {})
+EXPECTED: Final = _schema({"dataset": _TEXT, "period_start": _DAY, "period_end": _DAY}, {"night": _DAY})
 
 # The counts of a summary, in its order.
 COUNTS: Final[dict[str, pa.DataType]] = {
