@@ -21,8 +21,11 @@ from voltaware_async import (
     Failed,
     Month,
     OutageError,
+    ProtocolError,
+    RedirectError,
     ServerError,
     ThrottledError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from voltaware_async.cells import Seen, Unseen
@@ -91,13 +94,19 @@ SAYS_AWAY = [
     pytest.param(UnreachableError("cannot connect", CONTEXT), id="unreachable"),
     pytest.param(DeadlineError("no complete answer", CONTEXT), id="late"),
     pytest.param(AuthUnavailableError("no token", CONTEXT), id="no token"),
-    pytest.param(ThrottledError("slow down", CONTEXT, 1.0), id="429"),
     *(pytest.param(server_error(status), id=f"{status}") for status in (502, 503, 504)),
 ]
-FAILS = [pytest.param(server_error(status), id=f"{status}") for status in (408, 425, 500, 501, 505)]
+# A throttled cell has waited until its deadline already; what is no answer of the API's is none at any time.
+FAILS = [
+    *(pytest.param(server_error(status), id=f"{status}") for status in (408, 425, 500, 501, 505)),
+    pytest.param(ThrottledError("slow down", CONTEXT, 1.0), id="429"),
+    pytest.param(UnexpectedResponseError("a page of a login wall", CONTEXT), id="page"),
+    pytest.param(RedirectError("moved", CONTEXT), id="redirect"),
+    pytest.param(ProtocolError("no HTTP", CONTEXT), id="protocol"),
+]
 ANSWERS = [
     pytest.param(kind("no", CONTEXT), id=kind.__name__)
-    for kind in (BadRequestError, DeviceNotRegisteredError, AuthenticationError, DecodeError)
+    for kind in (BadRequestError, DeviceNotRegisteredError, DecodeError)
 ]
 
 
@@ -207,6 +216,17 @@ async def test_an_api_that_is_out_ends_the_run_instead_of_failing_the_fleet(erro
         await guard.fetch(CELL)
 
     assert str(caught.value) == f"50 requests in a row got no usable answer, the last: {error}"
+
+
+async def test_an_api_that_refuses_every_token_ends_the_run_as_refused_credentials_do() -> None:
+    refused = AuthenticationError("the API refuses even a new token here", CONTEXT)
+    guard = OutageGuard(Api(refused).fetch, concurrency=4)
+    await fetch_many(guard, 49)
+
+    with pytest.raises(AuthenticationError) as caught:
+        await guard.fetch(CELL)
+
+    assert caught.value is refused
 
 
 @pytest.mark.parametrize("answer", [None, *ANSWERS])

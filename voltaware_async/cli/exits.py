@@ -10,11 +10,8 @@ from voltaware_async.errors import (
     ConfigurationError,
     DeviceIdError,
     OutageError,
-    ProtocolError,
-    RedirectError,
     StoreError,
     UnavailableError,
-    UnexpectedResponseError,
     VoltawareError,
 )
 
@@ -47,10 +44,8 @@ def of_error(error: VoltawareError) -> Exit:
             return Exit.REFUSED
         case StoreError():
             return Exit.STORE
-        case (
-            UnavailableError() | OutageError() | ProtocolError() | RedirectError() | UnexpectedResponseError()
-        ):
-            return Exit.UNREACHABLE  # the last three: what answers there is not the API
+        case UnavailableError() | OutageError():
+            return Exit.UNREACHABLE
         case _:
             return Exit.INCOMPLETE
 

@@ -84,26 +84,26 @@ def plan(
 
     if of == "pull" or periods:
         chosen = wanted(datasets, periods, devices)
-        run(lambda: _plan(connection, target, devices, of_pull, rate, window, as_json=as_json))
-    run(lambda: _plan(connection, target, devices, of_sync, rate, window, as_json=as_json))
+        run(lambda: _show(_planned(connection, target, devices, of_pull), rate, window, as_json=as_json))
+    run(lambda: _show(_planned(connection, target, devices, of_sync), rate, window, as_json=as_json))
 
 
-async def _plan(
+async def _planned(
     connection: Connection,
     target: str | None,
     devices: Sequence[DeviceId] | None,
     work_out: Callable[[VoltawareClient, Store, Sequence[DeviceId]], Awaitable[Plan]],
-    rate: float | None,
-    window: float | None,
-    *,
-    as_json: bool,
-) -> Exit:
+) -> Plan:
     # The rate is that of the run to come: at one an hour, the plan's own two requests would take an hour.
     async with connection.client() as client:
         # Before the store is opened: whoever holds it keeps a run waiting.
         ids = await client.devices.list() if devices is None else devices
         with open_to_plan(target) as store:
-            planned = await work_out(client, store, ids)
+            return await work_out(client, store, ids)
+
+
+async def _show(plan: Awaitable[Plan], rate: float | None, window: float | None, *, as_json: bool) -> Exit:
+    planned = await plan
     facts = _facts(planned, rate, window, datetime.now(UTC))
     if as_json:
         click.echo(json.dumps({**facts, "parts": _parts(planned)}))

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from voltaware_async.cells import Dataset
-from voltaware_async.errors import ErrorContext, UnexpectedResponseError
+from voltaware_async.errors import (
+    DecodeError,
+    OutageError,
+    ProtocolError,
+    RedirectError,
+    UnexpectedResponseError,
+)
 from voltaware_async.fleet.cut_off import CutOff
 from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, missed_slices, today, tonight
 from voltaware_async.fleet.job import Job, Night
@@ -230,11 +236,19 @@ class Fleet:
         """
         if devices is not None:
             return tuple(dict.fromkeys(checked_device_id(device_id) for device_id in devices))
-        listed = tuple(dict.fromkeys(await self._list_devices()))
+        listed = tuple(dict.fromkeys(await self._listed()))
         if not listed and store is not None and await to_thread.run_sync(store.knows_devices):
-            message = f"the API lists no devices, and {store.target} knows some: nothing was asked"
-            raise UnexpectedResponseError(message, ErrorContext("GET", "/sensors"))
+            raise OutageError(f"the API lists no devices, and {store.target} knows some: nothing was asked")
         return listed
+
+    async def _listed(self) -> Sequence[DeviceId]:
+        """Return the list of devices; OutageError where something else answers in the API's place."""
+        try:
+            return await self._list_devices()
+        except DecodeError:
+            raise
+        except (UnexpectedResponseError, ProtocolError, RedirectError) as error:
+            raise OutageError(f"there is no list of devices to go by: {error}") from None
 
 
 async def _retry_job(store: Store) -> Job:

@@ -10,6 +10,7 @@ from attrs import evolve
 from voltaware_async.cells import Failed, Lookup, Outcome, Unseen
 from voltaware_async.errors import (
     AuthenticationError,
+    DecodeError,
     OutageError,
     ProtocolError,
     RedirectError,
@@ -151,9 +152,10 @@ def _unavailability(outcome: Outcome | Lookup) -> VoltawareError | None:
 def is_no_answer(error: VoltawareError) -> bool:
     """Tell whether the API itself has not answered: it is away, or something else stands in its place.
 
-    A page of a login wall, a redirection, a 401 to a fresh token are of no device's own making.
+    A page of a login wall, a redirection, a 401 to a fresh token are of no device's own making. JSON that is
+    not as documented is an answer, if a bad one.
     """
-    return isinstance(error, _NO_ANSWER)
+    return isinstance(error, _NO_ANSWER) and not isinstance(error, DecodeError)
 
 
 def _is_away(error: VoltawareError) -> bool:
