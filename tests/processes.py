@@ -26,7 +26,7 @@ _STRICT = ("ResourceWarning", "RuntimeWarning", "DeprecationWarning")
 CLI = [sys.executable, *(f"-Werror::{kind}" for kind in _STRICT), "-m", "voltaware_async.cli"]
 
 # What tells one run from another; and `runs` has a row for each attempt.
-_VARYING = {"run_id", "updated_at", "attempts"}
+_VARYING = {"run_id", "updated_at", "attempts", "seen_at"}
 
 Tables = dict[str, list[str]]
 

@@ -147,7 +147,13 @@ class Heartbeat:
     def _write(self, path: Path) -> None:
         """Replace the file; a disk that hangs holds the event loop, as it would hold the store."""
         self._written = time.monotonic()
-        self._write_aside(path).replace(path)
+        aside = self._write_aside(path)
+        try:
+            aside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink()
+            raise
 
     def _write_aside(self, path: Path) -> Path:
         aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -109,7 +109,7 @@ def missed_slices(
         Slice(dataset, period)
         for dataset in dict.fromkeys(datasets)
         if dataset in asked_until
-        for period in _periods_since(Month.of(asked_until[dataset]), horizon.start)
+        for period in _periods_since(Month.of(asked_until[dataset]), as_of)
         if type(period) is dataset.period_type and asked_until[dataset] < period.end < horizon.start
     )
 

@@ -24,7 +24,7 @@ def describe_process(pid: int) -> str:
 
 
 def is_only_read(path: Path) -> bool:
-    """Tell whether the locks on a file are those of readers alone; False where the system does not tell.
+    """Tell whether a file has no locks but those of readers; False where the system does not tell.
 
     Hazard: only looks at /proc. To open the file would cost a process its own lock on it.
     """
@@ -34,8 +34,7 @@ def is_only_read(path: Path) -> bool:
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     except OSError:
         return False
-    kinds = {words[-5] for words in locks if device in words}
-    return kinds == {"READ"}
+    return {words[-5] for words in locks if device in words} <= {"READ"}
 
 
 def _started_at(pid: int) -> datetime | None:
