@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from attrs import define, evolve, field
 from conftest import start
+from processes import wait_until
+from side_by_side import side_by_side
 
 from voltaware_async import VoltawareClient
 from voltaware_async.cli import heartbeat as module
@@ -21,7 +22,7 @@ from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.heartbeat import Heartbeat
 from voltaware_async.cli.landing import land_followed
 from voltaware_async.cli.progress import display
-from voltaware_async.errors import ConfigurationError, StoreLockedError, VoltawareError
+from voltaware_async.errors import ConfigurationError, StoreError, StoreLockedError, VoltawareError
 from voltaware_async.fleet.summary import Progress, Summary, Tally
 from voltaware_async.sandbox.server import CREDENTIALS
 from voltaware_async.transport.traffic import Traffic
@@ -63,10 +64,9 @@ def stalled(serve: Callable[..., Api], environment: dict[str, str]) -> Api:
     return api
 
 
-def wait_until_asked(api: Api, process: subprocess.Popen[str]) -> None:
-    while api.count("sm/disag/month") < 5:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+def wait_until_asked(api: Api, process: subprocess.Popen[str], beat: Path) -> None:
+    """Wait until a run is among its cells, and its file is there."""
+    assert wait_until(lambda: beat.exists() and api.count("sm/disag/month") >= 5, process)
 
 
 def test_a_complete_run_leaves_the_figures_of_its_summary_and_nothing_else(
@@ -96,7 +96,7 @@ def test_a_run_says_that_it_runs_and_then_that_it_was_interrupted(
     stalled: Api, environment: dict[str, str], tmp_path: Path, signum: int, code: int
 ) -> None:
     with start(*BEATING, cwd=tmp_path, env=environment) as process:
-        wait_until_asked(stalled, process)
+        wait_until_asked(stalled, process, tmp_path / "beat.json")
         running = read(tmp_path / "beat.json")
         process.send_signal(signum)
         process.communicate(timeout=20)
@@ -113,11 +113,65 @@ def test_a_killed_run_goes_on_saying_that_it_runs(
     stalled: Api, environment: dict[str, str], tmp_path: Path
 ) -> None:
     with start(*BEATING, cwd=tmp_path, env=environment) as process:
-        wait_until_asked(stalled, process)
+        wait_until_asked(stalled, process, tmp_path / "beat.json")
         process.kill()
         process.communicate(timeout=20)
 
     assert (read(tmp_path / "beat.json")["state"], process.returncode) == ("running", -signal.SIGKILL)
+
+
+def test_the_file_of_a_run_survives_another_that_finds_the_store_held(
+    stalled: Api, environment: dict[str, str], voltaware: Callable[..., Ended], tmp_path: Path
+) -> None:
+    beat = ("--heartbeat", "beat.json")
+    others = [
+        ("sync", "--store", "f.duckdb", "--as-of", "2024-09-15", *beat),
+        ("retry-failed", "--store", "f.duckdb", *beat),
+        BEATING,
+    ]
+    with start(*BEATING, cwd=tmp_path, env=environment) as first:
+        wait_until_asked(stalled, first, tmp_path / "beat.json")
+        refused = side_by_side(voltaware, others)
+        after = read(tmp_path / "beat.json")
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=20)
+
+    assert [it.code for it in refused.values()] == [5] * 3
+    assert all(f"in use by process {first.pid}" in it.talk for it in refused.values())
+    assert (after["pid"], after["state"], after["error"]) == (first.pid, "running", None)
+    ended = read(tmp_path / "beat.json")
+    assert (ended["pid"], ended["state"]) == (first.pid, "interrupted")
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["beat.json", "f.duckdb"]
+
+
+def test_a_run_that_waits_for_the_list_of_devices_says_that_it_runs(
+    serve: Callable[..., Api], environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["VOLTAWARE_BASE_URL"] = serve("--devices", "3", "--faults", "stall@sensors:1").base_url
+    file = tmp_path / "beat.json"
+    with start(*BEATING, cwd=tmp_path, env=environment) as process:
+        assert wait_until(file.exists, process)
+        running = read(file)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+    beat = read(file)
+    assert (running["state"], running["planned"], running["last_outcome_at"]) == ("running", 0, None)
+    assert (process.returncode, beat["state"], beat["exit_code"]) == (143, "interrupted", 143)
+    assert (beat["planned"], beat["done"], beat["unasked"]) == (0, 0, 0)
+    assert beat["run_id"] is not None
+
+
+def test_a_run_that_is_not_given_the_list_in_time_failed(
+    serve: Callable[..., Api], voltaware: Callable[..., Ended], tmp_path: Path
+) -> None:
+    api = serve("--devices", "3", "--faults", "stall@sensors:1")
+
+    ended = voltaware(*BEATING, "--max-duration", "1s", VOLTAWARE_BASE_URL=api.base_url)
+
+    beat = read(tmp_path / "beat.json")
+    assert (ended.code, beat["state"], beat["exit_code"]) == (6, "failed", 6)
+    assert beat["error"] == "the API did not list the devices within the time of the run"
 
 
 def test_cells_that_failed_leave_a_run_incomplete(
@@ -184,7 +238,7 @@ def test_a_heartbeat_whose_folder_goes_away_costs_a_warning_and_no_run(
 ) -> None:
     (tmp_path / "var").mkdir()
     with start(*PULL, "--heartbeat", "var/beat.json", cwd=tmp_path, env=environment) as process:
-        wait_until_asked(stalled, process)
+        wait_until_asked(stalled, process, tmp_path / "var" / "beat.json")
         shutil.rmtree(tmp_path / "var")
         process.send_signal(signal.SIGTERM)
         _, talk = process.communicate(timeout=20)
@@ -224,21 +278,32 @@ def test_a_file_is_written_every_five_seconds_and_no_more_also_when_nothing_arri
 ) -> None:
     file = tmp_path / "beat.json"
     with Heartbeat(file, "pull", "f.duckdb") as beat:
-        written = {file.stat().st_ino}
-        for _ in range(12):
+        written = set()
+        for _ in range(14):
             seconds(beat, clock, 1)
             beat.progressed(BEGUN)
             written.add(file.stat().st_ino)
             os.link(file, tmp_path / f"kept-{clock.now}")  # no number is given out twice
 
-    assert len(written) == 3
+    assert len(written) == 3, "after one second, six and eleven"
+
+
+def test_a_file_is_there_from_the_first_second_on_and_not_sooner(clock: Clock, tmp_path: Path) -> None:
+    """By then the store is open, and the run is the only one."""
+    file = tmp_path / "beat.json"
+    with Heartbeat(file, "pull", "f.duckdb") as beat:
+        at_once = file.exists()
+        seconds(beat, clock, 1)
+        assert read(file)["state"] == "running"
+
+    assert not at_once
 
 
 def test_a_rate_is_none_once_nothing_has_been_reported_for_ten_seconds(clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "beat.json"
     with Heartbeat(file, "pull", "f.duckdb") as beat:
         beat.progressed(evolve(BEGUN, landed=60, absent=3, rate_per_s=12.3456, concurrency=32))
-        seconds(beat, clock, 5)
+        seconds(beat, clock, 6)
         lively = read(file)
         seconds(beat, clock, 5)
         still = read(file)
@@ -280,7 +345,6 @@ def test_a_disk_that_is_full_for_a_while_is_warned_of_once(
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
     with Heartbeat(tmp_path / "beat.json", "pull", "f.duckdb"):
-        (tmp_path / "beat.json").unlink()
         (tmp_path / "beat.json").mkdir()
 
     assert [it.name for it in tmp_path.iterdir()] == ["beat.json"]
@@ -309,14 +373,15 @@ def test_a_link_is_followed_and_not_replaced(tmp_path: Path) -> None:
 def test_an_old_heartbeat_and_an_empty_file_are_written_over(tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     for name in ("empty.json", "beat.json", "beat.json"):
-        with Heartbeat(tmp_path / name, "pull", "f.duckdb"):
+        with Heartbeat(tmp_path / name, "pull", "f.duckdb") as beat:
+            beat.ticked()
             assert read(tmp_path / name)["state"] == "running"
 
 
 @pytest.mark.parametrize(
     ("error", "state", "code", "words"),
     [
-        (StoreLockedError("f.duckdb is locked"), "failed", 5, "f.duckdb is locked"),
+        (StoreError("f.duckdb is broken"), "failed", 5, "f.duckdb is broken"),
         (VoltawareError("it went wrong"), "failed", 3, "it went wrong"),
         (ZeroDivisionError("division by zero"), "failed", 1, "ZeroDivisionError: division by zero"),
         (KeyboardInterrupt(), "interrupted", 130, None),
@@ -337,6 +402,20 @@ def test_an_error_is_the_end_whatever_was_said_before(
     assert (beat["state"], beat["exit_code"], beat["error"]) == (state, code, words)
 
 
+@pytest.mark.parametrize("there", [None, '{"state": "running", "pid": 1}'])
+def test_a_run_that_finds_the_store_locked_leaves_the_file_as_it_was(
+    there: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "beat.json"
+    if there is not None:
+        file.write_text(there)
+
+    with pytest.raises(StoreLockedError), Heartbeat(file, "pull", "f.duckdb"):
+        raise StoreLockedError("f.duckdb is locked")
+
+    assert {it.name: it.read_text() for it in tmp_path.iterdir()} == ({"beat.json": there} if there else {})
+
+
 @pytest.mark.parametrize(
     ("store", "shown"),
     [
@@ -347,7 +426,8 @@ def test_an_error_is_the_end_whatever_was_said_before(
     ],
 )
 def test_a_store_is_named_without_who_opens_it(store: str, shown: str, tmp_path: Path) -> None:
-    with Heartbeat(tmp_path / "beat.json", "pull", store):
+    with Heartbeat(tmp_path / "beat.json", "pull", store) as beat:
+        beat.ticked()
         assert read(tmp_path / "beat.json")["store"] == shown
 
 

@@ -152,7 +152,7 @@ def test_a_fleet_without_devices_has_an_empty_plan(
     [
         (("--window", "8h"), "fits: 3 s of 8.0 h"),
         (("--window", "8h", "--rate", "none"), "8.0 h need 1/s"),
-        (("--window", "1s"), "does not fit: 3 s for a window of 1 s; it needs 160/s, or 4 nights"),
+        (("--window", "1s"), "does not fit: 3 s for a window of 1 s; it needs 185/s, or 4 nights"),
         (
             ("--window", "8h", "--rate", "0.001"),
             "does not fit: 44.4 h for a window of 8.0 h; it needs 1/s, or 6 nights",
@@ -168,6 +168,22 @@ def test_a_window_fits_or_the_rate_and_the_nights_that_it_takes_are_named(
     assert ended.out.splitlines()[-1] == verdict
 
 
+@pytest.mark.parametrize(
+    ("rate", "verdict"),
+    [
+        ("1.81", "does not fit: 1.5 min for a window of 1.7 min; it needs 2/s, or 2 nights"),
+        ("1.84", "fits: 1.4 min of 1.7 min"),
+    ],
+)
+def test_a_window_must_hold_the_end_of_a_run_too_in_which_nothing_new_is_asked(
+    voltaware: Callable[..., Ended], rate: str, verdict: str
+) -> None:
+    """It uses 89 s of 100: 160 requests, a little faster than these divide to, for no rate is sustained."""
+    ended = voltaware(*MONTHS, "--window", "100s", "--rate", rate)
+
+    assert ended.out.splitlines()[-1] == verdict
+
+
 def test_a_window_is_judged_in_json_too(voltaware: Callable[..., Ended]) -> None:
     lines = [
         (*MONTHS, "--json", "--window", window, "--rate", rate)
@@ -178,7 +194,7 @@ def test_a_window_is_judged_in_json_too(voltaware: Callable[..., Ended]) -> None
 
     keys = ("window_hours", "fits", "rate_needed_per_s", "nights_needed")
     assert [fits[key] for key in keys] == [8.0, True, 1, 1]
-    assert [does_not[key] for key in keys[1:]] == [False, 160, 4]
+    assert [does_not[key] for key in keys[1:]] == [False, 185, 4]
     assert [unknown[key] for key in keys] == [8.0, None, 1, None]
     assert (unknown["rate_per_s"], unknown["hours"], unknown["finish_at"]) == (None, None, None)
 
@@ -211,6 +227,8 @@ def test_wrong_usage_ends_with_two_and_what_is_accepted(
         ("plan", "pull", "--week", "2024-W28", "--with-weeks"): "--with-weeks adds the weeks of a month",
         ("plan", "sync", "--month", "2024-07"): "sync works its periods out by itself",
         ("plan", "sync", "--week", "2024-W28"): "sync works its periods out by itself",
+        ("plan", "--month", "2024-07", "--as-of", "2024-09-15"): "a pull asks for its periods on any day",
+        ("plan", "pull", "--week", "2024-W28", "--as-of", "2024-09-15"): "leave --as-of out",
         ("plan", "push"): "'push' is not one of 'pull', 'sync'",
         ("plan", "--month", "2024-07", "--dataset", "week"): "week is asked for a week, and none is named",
         ("plan", "--as-of", "9999-12-31"): "lies in the future",
@@ -245,3 +263,18 @@ def test_an_api_that_is_not_there_ends_a_plan_with_six(voltaware: Callable[..., 
 
     assert (ended.code, ended.out) == (6, "")
     assert ended.talk.startswith("voltaware: ")
+
+
+def test_an_empty_list_is_no_plan_where_the_store_knows_devices(
+    serve: Callable[..., Api], voltaware: Callable[..., Ended]
+) -> None:
+    week = ("--week", "2024-W30", "--dataset", "week")
+    nobody = serve("--devices", "0").base_url
+    voltaware("pull", *week, *STORE, "--rate", "none", "--quiet")
+
+    ended = voltaware("plan", *week, *STORE, VOLTAWARE_BASE_URL=nobody)
+    fresh = voltaware("plan", *week, VOLTAWARE_BASE_URL=nobody)
+
+    assert (ended.code, ended.out) == (6, "")
+    assert "the API lists no devices, and f.duckdb knows some" in ended.talk
+    assert (fresh.code, fresh.out) == (0, "nothing to ask\n")

@@ -97,7 +97,39 @@ def test_a_fleet_without_devices_is_a_complete_night_that_says_so(
     ended = voltaware(*SYNC, VOLTAWARE_BASE_URL=serve("--devices", "0").base_url)
 
     assert ended.code == 0
-    assert "nothing to ask: the API lists no devices" in ended.talk
+    assert ended.talk.startswith(
+        "nothing to ask: no device is listed, nothing is due, or the run ended before that was known\n"
+    )
+
+
+def test_an_api_that_lists_no_devices_any_more_ends_with_six_and_says_that_nothing_was_asked(
+    serve: Callable[..., Api], voltaware: Callable[..., Ended]
+) -> None:
+    empty = serve("--devices", "0").base_url
+    first = voltaware(*SMALL, "--json")
+
+    refused = voltaware(*SMALL, "--json", VOLTAWARE_BASE_URL=empty)
+    status = voltaware("status", *STORE)
+    again = voltaware(*SMALL, "--json")
+
+    assert first.code == 0
+    assert (refused.code, refused.out) == (6, "")
+    assert refused.talk == (
+        "voltaware: the API lists no devices, and f.duckdb knows some: nothing was asked\n"
+    )
+    assert "last run: sync, begun " in status.out
+    assert status.out.rstrip().endswith(": unreachable")
+    assert (again.code, summary_of(again)["planned"]) == (0, 0)
+
+
+def test_a_night_on_which_all_has_landed_says_so(voltaware: Callable[..., Ended]) -> None:
+    first = summary_of(voltaware(*SMALL, "--device", "0001", "--json"))
+
+    second = voltaware(*SMALL, "--device", "0001")
+
+    assert second.talk.startswith(
+        f"nothing to ask: {first['planned']} cells landed before, or are absent and not yet due again\n"
+    )
 
 
 def test_cells_that_fail_end_with_three_and_are_asked_by_the_next_night(
@@ -195,6 +227,35 @@ def test_a_night_that_runs_out_of_time_ends_with_three_and_the_next_one_goes_on(
     assert summary_of(second)["skipped"] <= summary["landed"] + summary["absent"]
 
 
+def test_a_night_that_is_not_given_the_list_of_devices_in_time_ends_with_six(
+    serve: Callable[..., Api], voltaware: Callable[..., Ended]
+) -> None:
+    stalled = serve("--devices", "3", "--faults", "stall@sensors:1")
+
+    ended = voltaware(*SYNC, "--max-duration", "1s", VOLTAWARE_BASE_URL=stalled.base_url)
+
+    assert (ended.code, ended.out) == (6, "")
+    assert ended.talk == "voltaware: the API did not list the devices within the time of the run\n"
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_the_devices_are_listed_ends_the_run_with_an_account_of_zeros(
+    serve: Callable[..., Api], environment: dict[str, str], tmp_path: Path, signum: int, code: int
+) -> None:
+    stalled = serve("--devices", "3", "--faults", "stall@sensors:1")
+    environment["VOLTAWARE_BASE_URL"] = stalled.base_url
+    with start(*SYNC, "--json", cwd=tmp_path, env=environment) as process:
+        wait_until_asked(stalled, "sensors", 1, process)
+        process.send_signal(signum)
+        out, _ = process.communicate(timeout=20)
+
+    summary = json.loads(out)
+    assert process.returncode == code
+    assert [summary[name] for name in ("planned", "landed", "unasked", "skipped")] == [0] * 4
+    with open_store(tmp_path / "f.duckdb", read_only=True) as store:
+        assert [it["outcome"] for it in store.table("runs").to_pylist()] == ["interrupted"]
+
+
 def test_people_are_told_what_to_do_about_a_night_that_ran_out_of_time(
     slow_api: Api, voltaware: Callable[..., Ended]
 ) -> None:
@@ -213,7 +274,8 @@ def test_a_second_night_on_the_same_store_ends_at_once_and_names_the_first(
     with start(*SYNC, cwd=tmp_path, env=environment) as holder:
         wait_until_asked(stalled, "sensors", 1, holder)
         others = side_by_side(
-            voltaware, [(*SYNC, "--json"), ("retry-failed", *STORE), ("plan", "sync", *STORE)]
+            voltaware,
+            [(*SYNC, "--json"), ("retry-failed", *STORE), ("plan", "sync", *STORE, "--device", "0001")],
         )
         holder.kill()
         holder.communicate()

@@ -83,14 +83,18 @@ async def test_the_time_counts_from_when_it_was_made_and_not_from_the_block() ->
 
 
 @pytest.mark.parametrize(("after", "is_late"), [(95.0, False), (99.5, True), (500.0, True)])
-async def test_a_block_that_begins_after_the_last_call_closes_at_once(after: float, is_late: bool) -> None:  # noqa: FBT001
+async def test_a_block_that_begins_after_the_last_call_is_closed_before_it_does_anything(
+    after: float,
+    is_late: bool,  # noqa: FBT001
+) -> None:
     clock, cut_off = Clock(), CutOff(100)
     await anyio.sleep(after)
 
     with cut_off.closing(clock.call) as late:
+        assert (clock.calls, cut_off.has_struck) == ([about(after)], True)
         await anyio.sleep(A_MOMENT_S)
 
-    assert clock.calls == [about(after)]
+    assert clock.calls == [about(after)], "once"
     assert late.is_set() is is_late
 
 

@@ -10,9 +10,18 @@ import pytest
 from accounts import check_account, last_run
 from landed import expected, found
 
-from voltaware_async import ConfigurationError, Dataset, Month, VoltawareClient, Week, open_store
+from voltaware_async import (
+    ConfigurationError,
+    Dataset,
+    Month,
+    OutageError,
+    VoltawareClient,
+    Week,
+    open_store,
+)
 from voltaware_async.fleet.due import due_slices, today
 from voltaware_async.sandbox import Sandbox
+from voltaware_async.stores.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,6 +77,13 @@ def asked(sandbox: Sandbox) -> Counter[tuple[str, str, str]]:
         for request in sandbox.requests
         if request.route.startswith("sm/")
     )
+
+
+def contents(store: Store) -> dict[str, list[str]]:
+    """Return all but the runs."""
+    return {
+        name: sorted(repr(row) for row in store.table(name).to_pylist()) for name in TABLES if name != "runs"
+    }
 
 
 def requests_for(sandbox: Sandbox, device: str) -> list[str]:
@@ -215,7 +231,7 @@ async def test_a_failed_cell_is_settled_too_once_its_period_lies_behind_the_hori
     assert [row["period_start"] for row in entries(store, status="failed")] == [date(2024, 6, 1)]
 
 
-async def test_a_204_is_left_alone_for_two_weeks(
+async def test_a_204_of_cycles_is_left_alone_for_two_weeks_but_for_its_last_chance(
     client: VoltawareClient, sandbox: Sandbox, store: Store
 ) -> None:
     device = next(it for it in sandbox.fleet.device_ids() if sandbox.fleet.household(it).silent_cycles)
@@ -228,8 +244,9 @@ async def test_a_204_is_left_alone_for_two_weeks(
     ]
 
     assert first.absent == first.planned == 6
-    # A new week becomes due on each Monday; what the API had nothing to say of is asked on the last night.
-    assert planned == [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 6]
+    # A new week becomes due on each Monday. The weeks that ended in August are asked a last time a week
+    # before October begins, and the two others on the last night.
+    assert planned == [1, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 2]
 
 
 # --- devices that come ------------------------------------------------------------------------------
@@ -250,8 +267,32 @@ async def test_a_device_that_joins_later_gets_its_back_fill_from_its_first_event
     assert min(starts) == date(2024, 9, 1), "the month of its first event"
     assert sorted(starts)[1:] == [date(2024, 9, 9), date(2024, 9, 16), date(2024, 9, 23)]
     assert kinds == {dataset: 3 if dataset.period_type is Week else 1 for dataset in Dataset}
-    assert requests_for(sandbox, joined).count("sensor") == 1
+    # Weekly, as long as its first event leaves a due week out: its history may come late.
+    assert requests_for(sandbox, joined).count("sensor") == 4
+    assert sandbox.count("sensor") == 30 + 4, "the others are all older"
     assert entries(store, device_id=joined, status="landed")
+
+
+async def test_history_that_comes_late_is_asked_within_a_week_of_the_first_event_that_tells_of_it(
+    client: VoltawareClient, sandbox: Sandbox, store: Store
+) -> None:
+    short = sandbox.script(
+        status=200,
+        body='{"connection_state": "online", "first_event": "2024-08-20T10:00:00Z"}',
+        times=None,
+        route="sensor",
+        device_id="0001",
+    )
+    options = {"devices": ["0001", "0002"], "datasets": MONTHS_ONLY}
+    first = await night(client, sandbox, store, SEPTEMBER_15, **options)
+    short.cancel()
+
+    weeks = [await night(client, sandbox, store, SEPTEMBER_15 + n * NIGHT, **options) for n in range(1, 16)]
+
+    assert first.landed == 1 + 3
+    assert [it.landed for it in weeks] == [0] * 6 + [2] + [0] * 8, "June and July"
+    assert requests_for(sandbox, "0001").count("sensor") == 2, "it leaves nothing out any more"
+    assert requests_for(sandbox, "0002").count("sensor") == 1
 
 
 async def test_history_of_a_device_that_is_new_to_the_fleet_is_back_filled(
@@ -350,19 +391,44 @@ async def test_a_device_whose_look_up_fails_is_asked_all_the_same_and_looked_up_
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, ""), (200, "[]")])
-async def test_a_night_on_which_the_api_lists_no_devices_asks_nothing_and_loses_nothing(
+async def test_an_api_that_lists_no_devices_where_the_store_knows_some_is_not_believed(
     client: VoltawareClient, sandbox: Sandbox, store: Store, status: int, body: str
 ) -> None:
+    """A night that asked nothing would look complete, and all devices as if they were gone."""
     options = {"datasets": MONTHS_ONLY, "horizon_months": 1}
     await night(client, sandbox, store, SEPTEMBER_15, **options)
-    before = found(store), entries(store)
-    sandbox.script(status=status, body=body, route="sensors")
+    before = contents(store)
+    empty = sandbox.script(status=status, body=body, times=None, route="sensors")
+    sentence = r"the API lists no devices, and .*fleet.duckdb knows some: nothing was asked"
 
-    empty = await night(client, sandbox, store, SEPTEMBER_15 + NIGHT, **options)
+    for run in (
+        night(client, sandbox, store, SEPTEMBER_15 + NIGHT, **options),
+        client.fleet.land(store, MONTHS_ONLY, [Month(2024, 7)]),
+        client.fleet.plan_sync(store, as_of=SEPTEMBER_15),
+    ):
+        with pytest.raises(OutageError, match=sentence):
+            await run
+    empty.cancel()
 
-    assert (empty.planned, empty.requests, empty.is_complete) == (0, 1, True)
-    assert (found(store), entries(store)) == before
-    check_account(empty, store, "complete")
+    assert contents(store) == before
+    runs = [(it["command"], it["outcome"]) for it in store.table("runs").to_pylist()]
+    assert runs == [("sync", "complete"), ("sync", "unreachable"), ("land", "unreachable")]
+    healed = await night(client, sandbox, store, SEPTEMBER_15 + NIGHT, **options)
+    assert healed.is_complete
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, "[]")])
+async def test_a_fleet_without_devices_is_a_complete_night_where_the_store_knows_none(
+    client: VoltawareClient, sandbox: Sandbox, store: Store, status: int, body: str
+) -> None:
+    sandbox.script(status=status, body=body, times=2, route="sensors")
+
+    first = await night(client, sandbox, store, SEPTEMBER_15)
+    second = await night(client, sandbox, store, SEPTEMBER_15 + NIGHT)
+
+    for it in (first, second):
+        assert (it.planned, it.requests - it.token_calls, it.is_complete) == (0, 1, True)
+    check_account(second, store, "complete")
 
 
 async def test_devices_that_the_api_lists_twice_are_looked_up_and_asked_once(
@@ -390,7 +456,7 @@ async def test_a_night_to_come_is_refused_and_asks_and_writes_nothing(
     assert not store.table("runs").num_rows
 
 
-async def test_a_clock_that_differs_from_the_apis_asks_no_cell_and_writes_nothing(
+async def test_a_clock_that_differs_from_the_apis_asks_no_cell_and_writes_nothing_but_the_failed_run(
     client: VoltawareClient, sandbox: Sandbox, store: Store
 ) -> None:
     theirs = {"Date": "Tue, 01 Jan 2030 00:00:00 GMT"}
@@ -400,7 +466,10 @@ async def test_a_clock_that_differs_from_the_apis_asks_no_cell_and_writes_nothin
         await client.fleet.sync(store)
 
     assert [it.route for it in sandbox.requests] == ["auth/token", "sensors"]
-    assert not store.table("runs").num_rows
+    assert not any(contents(store).values())
+    [run] = store.table("runs").to_pylist()
+    assert (run["command"], run["outcome"], run["planned"], run["requests"]) == ("sync", "failed", 0, 2)
+    assert run["finished_at"] is not None
 
 
 async def test_a_store_whose_last_run_lies_in_the_future_goes_on_where_the_api_tells_the_time(

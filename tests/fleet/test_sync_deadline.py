@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 from accounts import Watched, check_account
 from virtual_time import JumpingLoop
 
-from voltaware_async import Dataset, VoltawareClient, Week, open_store
+from voltaware_async import Dataset, OutageError, VoltawareClient, Week, open_store
 from voltaware_async.cli.exits import Exit, of_summary
 from voltaware_async.fleet import survey
 from voltaware_async.fleet.due import due_slices
@@ -69,11 +70,11 @@ async def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         yield sandbox
 
 
-def client_of(sandbox: Sandbox, concurrency: int = 2) -> VoltawareClient:
+def client_of(sandbox: Sandbox, concurrency: int = 2, rate: float | None = None) -> VoltawareClient:
     return VoltawareClient(
         *(sandbox.client_id, sandbox.client_secret),
         base_url=sandbox.base_url,
-        rate=None,
+        rate=rate,
         concurrency=concurrency,
     )
 
@@ -213,16 +214,99 @@ async def test_a_deadline_that_strikes_during_the_look_ups_asks_no_cell_and_keep
 
 
 @in_virtual_time
-@pytest.mark.parametrize("max_duration", [0.5, 1.0, 1.5])
-async def test_a_deadline_before_the_first_answer_asks_no_cell(
-    slow: Sandbox, store: Store, max_duration: float
+async def test_a_deadline_before_the_first_look_up_is_answered_asks_no_cell(
+    slow: Sandbox, store: Store
 ) -> None:
+    """After token and list, two seconds are over."""
     async with client_of(slow) as client:
-        summary = await client.fleet.sync(store, as_of=AS_OF, max_duration=max_duration)
+        summary = await client.fleet.sync(store, as_of=AS_OF, max_duration=2.8)
 
+    assert slow.count("sensor") == 2
     assert not asked(slow)
     assert summary.unasked == summary.planned > 0
     check_account(summary, store, "out of time")
+
+
+@in_virtual_time
+async def test_a_deadline_whose_last_call_comes_before_the_list_sends_nothing_after_it(
+    slow: Sandbox, store: Store
+) -> None:
+    async with client_of(slow) as client:
+        summary = await client.fleet.sync(store, as_of=AS_OF, max_duration=2.2)
+
+    assert [it.route for it in slow.requests] == ["auth/token", "sensors"]
+    assert summary.unasked == summary.planned > 0
+    check_account(summary, store, "out of time")
+
+
+NOT_LISTED = "the API did not list the devices within the time of the run"
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("slow", "max_duration"),
+    [(1.0, 0.5), (1.0, 1.0), (1.0, 1.5), (9.0, 10.0), (100_000.0, 20.0)],
+    indirect=["slow"],
+)
+@pytest.mark.parametrize("command", ["sync", "pull"])
+async def test_devices_that_are_not_listed_in_time_make_the_api_unreachable(
+    slow: Sandbox, store: Store, max_duration: float, command: str
+) -> None:
+    watched = Watched()
+    began = anyio.current_time()
+    async with client_of(slow) as client:
+        options = {"max_duration": max_duration, "watcher": watched, "command": command}
+        runs = {
+            "sync": functools.partial(client.fleet.sync, store, as_of=AS_OF),
+            "pull": functools.partial(client.fleet.land, store, [Dataset.WEEK], [Week.of(AS_OF)]),
+        }
+        with pytest.raises(OutageError, match=NOT_LISTED):
+            await runs[command](**options)
+        took = anyio.current_time() - began
+
+    assert 0.9 * max_duration < took <= max_duration
+    assert not asked(slow)
+    assert not slow.count("sensor")
+    assert not watched.summaries, "the error says it all"
+    [run] = store.table("runs").to_pylist()
+    assert (run["command"], run["outcome"], run["planned"]) == (command, "unreachable", 0)
+    assert run["elapsed_s"] == pytest.approx(took, abs=0.1)
+    assert not store.table("expected").num_rows
+    assert not store.table("devices").num_rows
+
+
+@in_virtual_time
+async def test_the_night_after_one_that_was_not_given_the_list_in_time_is_as_the_first(
+    slow: Sandbox, store: Store
+) -> None:
+    options = {"datasets": [Dataset.WEEK], "horizon_months": 1}
+    async with client_of(slow) as client:
+        with pytest.raises(OutageError, match=NOT_LISTED):
+            await client.fleet.sync(store, as_of=AS_OF, max_duration=1.5, **options)
+        summary = await client.fleet.sync(store, as_of=AS_OF, max_duration=3600.0, **options)
+
+    assert summary.planned == len(asked(slow)) == 6 * DEVICES
+    check_account(summary, store, "complete")
+
+
+@in_virtual_time
+@pytest.mark.parametrize("rate", [2.0, 5.0])
+async def test_a_night_that_its_plan_says_fits_is_complete_and_one_that_does_not_is_cut_off(
+    slow: Sandbox, store: Store, tmp_path: Path, rate: float
+) -> None:
+    options = {"datasets": [Dataset.WEEK], "as_of": AS_OF}
+    async with client_of(slow, concurrency=50, rate=rate) as client:
+        planned = await client.fleet.plan_sync(store, **options)
+        window = next(it for it in range(10, 10_000) if planned.fits(it, rate))
+        tight = next(it for it in range(10, 10_000) if planned.seconds_at(rate) <= it)
+        with open_store(tmp_path / "other.duckdb") as other:
+            short = await client.fleet.sync(other, max_duration=float(tight), **options)
+        whole = await client.fleet.sync(store, max_duration=float(window), **options)
+
+    assert tight < window
+    assert short.unasked
+    assert whole.is_complete
+    check_account(whole, store, "complete")
 
 
 @in_virtual_time
@@ -244,6 +328,44 @@ async def test_a_pull_and_a_retry_of_what_failed_keep_their_deadline_too(slow: S
 
 
 # --- a stop -----------------------------------------------------------------------------------------
+
+
+@in_virtual_time
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.5])
+@pytest.mark.parametrize("max_duration", [None, 60.0])
+async def test_a_stop_while_the_devices_are_listed_ends_the_run_at_once_with_an_account_of_zeros(
+    slow: Sandbox, store: Store, after: float, max_duration: float | None
+) -> None:
+    """The token takes a second, and the list another."""
+    stop, watched = anyio.Event(), Watched()
+
+    async def stop_later() -> None:
+        await anyio.sleep(after)
+        stop.set()
+
+    async with client_of(slow) as client, anyio.create_task_group() as group:
+        group.start_soon(stop_later)
+        summary = await client.fleet.sync(
+            store, as_of=AS_OF, stop=stop, watcher=watched, max_duration=max_duration
+        )
+
+    assert summary == watched.summary
+    assert summary.elapsed_s == pytest.approx(after, abs=0.1)
+    assert (summary.planned, summary.unasked, summary.skipped) == (0, 0, 0)
+    assert not asked(slow)
+    check_account(summary, store, "interrupted")
+    assert not store.table("expected").num_rows
+
+
+@in_virtual_time
+async def test_a_stop_that_is_set_from_the_start_sends_nothing(slow: Sandbox, store: Store) -> None:
+    stop = anyio.Event()
+    stop.set()
+    async with client_of(slow) as client:
+        summary = await client.fleet.sync(store, as_of=AS_OF, stop=stop)
+
+    assert not slow.requests
+    check_account(summary, store, "interrupted")
 
 
 async def test_a_stop_during_the_look_ups_keeps_those_that_were_seen(

@@ -103,7 +103,8 @@ def check_that_none_is_forgotten(fleet: Fleet, account: Account) -> None:
     for device, dataset, period in results(fleet):
         entry = account.ledger[device, str(dataset), period.start]
         if entry["status"] != "landed":
-            known = Absence(dataset, entry["http_status"], entry["absent_since"], entry["asked_on"])
+            facts = entry["http_status"], entry["absent_since"], entry["asked_on"]
+            known = Absence(dataset, period, *facts)
             nights = (LAST_NIGHT + timedelta(days=n) for n in range(1, 5))
             assert not is_due_again(known, LAST_NIGHT), entry
             assert any(is_due_again(known, night) for night in nights), entry

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+import virtual_time
 from accounts import check_account, last_run
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voltaware_async import ConfigurationError, Dataset, Month, StoreError, Week, open_store
+from voltaware_async.fleet.cut_off import CutOff
 from voltaware_async.fleet.due import due_slices, today
 from voltaware_async.fleet.plan import Plan
 from voltaware_async.stores.agenda import Count
@@ -161,10 +164,61 @@ def test_the_rate_and_the_nights_that_a_plan_names_are_enough_and_not_more(
     planned = Plan((evolve(COUNT, never_asked=requests, again=0),), look_ups=0)
 
     nights = planned.nights_for(window_s, rate)
+    in_a_night = asked_in(window_s, rate)
 
-    assert planned.rate_for(window_s) * window_s == pytest.approx(requests)
-    assert nights * window_s * rate >= requests * (1 - 1e-9)
-    assert (nights - 1) * window_s * rate < requests * (1 + 1e-9) or not requests
+    assert planned.rate_for(window_s) == pytest.approx(requests / asked_in(window_s, 1))
+    assert nights * in_a_night >= requests * (1 - 1e-9)
+    assert (nights - 1) * in_a_night < requests * (1 + 1e-9) or not requests
+
+
+def asked_in(window_s: float, rate: float) -> float:
+    """Return how many requests a run sends in a window: it leaves of its rate and of its time some unused."""
+    return rate * 0.985 * (window_s - min(11, 0.12 * window_s))
+
+
+@given(st.integers(1, 10**9), st.floats(0.1, 1e4), st.floats(1, 1e6))
+def test_a_plan_fits_where_it_takes_one_night_and_at_the_rate_that_it_names(
+    requests: int, rate: float, window_s: float
+) -> None:
+    planned = Plan((evolve(COUNT, never_asked=requests, again=0),), look_ups=0)
+    needed = planned.rate_for(window_s)
+
+    assert planned.fits(window_s, rate) is (planned.nights_for(window_s, rate) == 1)
+    assert planned.fits(window_s, needed * (1 + 1e-9))
+    assert not planned.fits(window_s, needed * (1 - 1e-9))
+
+
+@pytest.mark.parametrize(
+    ("window_s", "requests"),
+    [(28_800, 1_417_858), (100, 4_383), (91, 3_943), (60, 2_600), (1, 43)],
+)
+def test_a_window_holds_what_is_left_of_the_rate_without_its_last_seconds(
+    window_s: float, requests: int
+) -> None:
+    """Eight hours at 50/s are 1.44 million requests on paper."""
+    most, more = (
+        Plan((evolve(COUNT, never_asked=it, again=0),), look_ups=0) for it in (requests, requests + 1)
+    )
+
+    assert most.fits(window_s, 50)
+    assert not more.fits(window_s, 50)
+    assert (most.nights_for(window_s, 50), more.nights_for(window_s, 50)) == (1, 2)
+    assert most.seconds_at(50) == requests / 50, "what it takes is another matter"
+
+
+@given(st.floats(0.1, 1e6))
+def test_a_plan_counts_on_no_more_time_than_a_run_uses(window_s: float) -> None:
+    """What has not been asked by a run's last call is not asked in that window."""
+
+    async def last_call() -> float:
+        began, called = anyio.current_time(), anyio.Event()
+        with CutOff(window_s).closing(called.set):
+            await called.wait()
+        return anyio.current_time() - began
+
+    uses = virtual_time.run(last_call())
+
+    assert asked_in(window_s, 1) / 0.985 <= uses + 1e-3
 
 
 # --- the retry of what failed -----------------------------------------------------------------------

@@ -70,7 +70,7 @@ def plan(
     if periods and night.as_of is not None:
         raise click.UsageError("a pull asks for its periods on any day: leave --as-of out")
 
-    async def of_sync(client: VoltawareClient, store: Store, ids: Sequence[DeviceId]) -> Plan:
+    async def of_sync(client: VoltawareClient, store: Store, ids: Sequence[DeviceId] | None) -> Plan:
         return await client.fleet.plan_sync(
             store,
             ids,
@@ -79,7 +79,7 @@ def plan(
             horizon_months=night.horizon_months,
         )
 
-    async def of_pull(client: VoltawareClient, store: Store, ids: Sequence[DeviceId]) -> Plan:
+    async def of_pull(client: VoltawareClient, store: Store, ids: Sequence[DeviceId] | None) -> Plan:
         return await client.fleet.plan_land(store, chosen.datasets, chosen.periods, ids)
 
     if of == "pull" or periods:
@@ -92,14 +92,15 @@ async def _planned(
     connection: Connection,
     target: str | None,
     devices: Sequence[DeviceId] | None,
-    work_out: Callable[[VoltawareClient, Store, Sequence[DeviceId]], Awaitable[Plan]],
+    work_out: Callable[[VoltawareClient, Store, Sequence[DeviceId] | None], Awaitable[Plan]],
 ) -> Plan:
     # The rate is that of the run to come: at one an hour, the plan's own two requests would take an hour.
     async with connection.client() as client:
         # Before the store is opened: whoever holds it keeps a run waiting.
         ids = await client.devices.list() if devices is None else devices
         with open_to_plan(target) as store:
-            return await work_out(client, store, ids)
+            # An empty list is for the fleet to judge: the store may know better.
+            return await work_out(client, store, ids or None)
 
 
 async def _show(plan: Awaitable[Plan], rate: float | None, window: float | None, *, as_json: bool) -> Exit:

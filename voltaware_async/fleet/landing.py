@@ -140,9 +140,11 @@ class Landing:
         supply = Supply(one_page([prepare]))
         with self._cut_off.closing(supply.close) as late:
             await Crew(supply, _called, jobs.append).run(1, late, *stops)
-        if late.is_set() and not jobs:
-            raise OutageError("the API did not list the devices within the time of the run")
-        return jobs[0] if jobs else None
+        if jobs:
+            return jobs[0]
+        if any(stop.is_set() for stop in stops):
+            return None
+        raise OutageError("the API did not list the devices within the time of the run")
 
     async def _do(
         self, job: Job, fetch: FetchCell, look_up: LookUp, concurrency: int, *stops: anyio.Event
