@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from anyio.lowlevel import checkpoint
 
@@ -12,12 +12,14 @@ from voltaware_async.records.disaggregation import Disaggregation
 from voltaware_async.transport.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from voltaware_async import Cell, Outcome
     from voltaware_async.cells import Lookup
     from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.fleet.survey import LookUp
+
+ListDevices: TypeAlias = "Callable[[], Awaitable[Sequence[DeviceId]]]"
 
 
 async def answered(cell: Cell) -> Outcome:
@@ -37,11 +39,19 @@ def fleet_of(
     *,
     look_up: LookUp = looked_up_by_nobody,
     concurrency: int = 4,
+    list_devices: ListDevices | None = None,
 ) -> Fleet:
-    """Make a fleet of so many devices, from "0000" on, or of those that are named."""
+    """Make a fleet of so many devices, from "0000" on, or of those that are named or listed by a call."""
     named = [DeviceId(f"{n:04d}") for n in range(devices)] if isinstance(devices, int) else devices
 
     async def listed() -> Sequence[DeviceId]:
         return named
 
-    return Fleet(fetch, listed, Traffic, look_up=look_up, server_time=lambda: None, concurrency=concurrency)
+    return Fleet(
+        fetch,
+        list_devices or listed,
+        Traffic,
+        look_up=look_up,
+        server_time=lambda: None,
+        concurrency=concurrency,
+    )

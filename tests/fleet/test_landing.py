@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from accounts import Watched, check_account, last_run, ledger_of
+from fleets import answered, fleet_of
+from store_doubles import Broken, Wrapped
+from virtual_time import in_virtual_time
 
 from voltaware_async import (
-    AuthUnavailableError,
     CredentialsRefusedError,
     Dataset,
     DeviceId,
@@ -17,19 +21,18 @@ from voltaware_async import (
     Month,
     OutageError,
     StoreError,
-    VoltawareClient,
     Week,
     open_store,
 )
 from voltaware_async.fleet import landing
+from voltaware_async.fleet.store_thread import StoreThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-
-    from voltaware_async import Progress, Summary
+    from voltaware_async import Cell, Outcome, VoltawareClient
+    from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.sandbox import Sandbox
     from voltaware_async.stores import Store
     from voltaware_async.stores.batches import Batch
@@ -46,49 +49,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-class Watched:
-    """Keep what a run said of itself, and act on its progress."""
-
-    def __init__(self, react: Callable[[], None] | None = None) -> None:
-        self.progress: list[Progress] = []
-        self.summaries: list[Summary] = []
-        self._react = react
-
-    def progressed(self, progress: Progress) -> None:
-        self.progress.append(progress)
-        if self._react is not None:
-            self._react()
-
-    def finished(self, summary: Summary) -> None:
-        self.summaries.append(summary)
-
-    @property
-    def summary(self) -> Summary:
-        [summary] = self.summaries
-        return summary
-
-
-def rows(table: pa.Table) -> list[dict[str, object]]:
-    return table.to_pylist()
-
-
-def ledger(store: Store) -> dict[str, str]:
-    return {row["device_id"]: row["status"] for row in rows(store.table("ledger"))}
-
-
-def last_run(store: Store) -> dict[str, object]:
-    return rows(store.table("runs"))[-1]
-
-
-def assert_adds_up(summary: Summary, store: Store) -> None:
-    """Check the promise of every ending: nothing planned is unaccounted for, and the ledger agrees."""
-    assert summary.planned == summary.landed + summary.absent + summary.failed + summary.unasked
-    statuses = [row["status"] for row in rows(store.table("ledger")) if row["run_id"] == summary.run_id]
-    assert statuses.count("landed") == summary.landed
-    assert statuses.count("absent") == summary.absent
-    assert statuses.count("failed") == summary.failed
-    run = last_run(store)
-    assert {name: run[name] for name in summary.counts()} == summary.counts()
+def failed_rows(store: Store) -> list[dict[str, object]]:
+    return [row for row in ledger_of(store).values() if row["status"] == "failed"]
 
 
 async def test_a_second_run_asks_only_what_has_not_landed(
@@ -104,7 +66,7 @@ async def test_a_second_run_asks_only_what_has_not_landed(
     assert second.skipped == first.landed
     assert second.planned == first.absent + 1
     assert sandbox.count("sm/disag/month") - before == first.absent + 3
-    assert_adds_up(second, store)
+    check_account(second, store, "incomplete")
 
 
 async def test_a_device_that_always_fails_does_not_stop_the_others_and_is_explained(
@@ -114,14 +76,13 @@ async def test_a_device_that_always_fails_does_not_stop_the_others_and_is_explai
 
     summary = await client.fleet.land(store, [Dataset.MONTH], [JULY])
 
-    [failed] = [row for row in rows(store.table("ledger")) if row["status"] == "failed"]
+    [failed] = failed_rows(store)
     assert (failed["device_id"], failed["http_status"], failed["attempts"]) == ("0003", 500, 3)
     assert failed["error"] == (
         f"the API failed to answer (GET {MONTH_PATH}, device 0003, status 500, after 3 attempts)"
     )
     assert summary.landed + summary.absent == 29
-    assert last_run(store)["outcome"] == "incomplete"
-    assert_adds_up(summary, store)
+    check_account(summary, store, "incomplete")
 
 
 async def test_a_reply_that_is_not_as_documented_is_failed_with_endpoint_and_json_path(
@@ -132,10 +93,10 @@ async def test_a_reply_that_is_not_as_documented_is_failed_with_endpoint_and_jso
 
     summary = await client.fleet.land(store, [Dataset.MONTH], [JULY])
 
-    [failed] = [row for row in rows(store.table("ledger")) if row["status"] == "failed"]
+    [failed] = failed_rows(store)
     assert "$.appliances[0].appliance_key" in str(failed["error"])
     assert f"GET {MONTH_PATH}, device 0004" in str(failed["error"])
-    assert not [row for row in rows(store.table("consumption")) if row["device_id"] == "0004"]
+    assert not [row for row in store.table("consumption").to_pylist() if row["device_id"] == "0004"]
     assert summary.failed == 1
 
 
@@ -151,10 +112,9 @@ async def test_a_run_that_is_asked_to_stop_lands_what_has_arrived_and_counts_the
         summary = await client.fleet.land(store, [Dataset.MONTH], [JULY], watcher=watched, stop=stop)
 
     assert summary.unasked >= 1
-    assert ledger(store).get("0020") is None
+    assert "0020" not in ledger_of(store)
     assert watched.summary == summary
-    assert last_run(store)["outcome"] == "interrupted"
-    assert_adds_up(summary, store)
+    check_account(summary, store, "interrupted")
 
 
 async def _stop_when(stop: anyio.Event, condition: Callable[[], bool]) -> None:
@@ -180,8 +140,7 @@ async def test_a_cancelled_run_lands_what_has_arrived(
         group.cancel_scope.cancel()
 
     assert watched.summary.landed > 0
-    assert last_run(store)["outcome"] == "interrupted"
-    assert_adds_up(watched.summary, store)
+    check_account(watched.summary, store, "interrupted")
 
 
 async def test_credentials_that_are_revoked_in_mid_run_end_it_with_its_work_landed(
@@ -201,8 +160,7 @@ async def test_credentials_that_are_revoked_in_mid_run_end_it_with_its_work_land
             await client.fleet.land(store, [Dataset.MONTH], [JULY], watcher=watched)
 
     assert 0 < watched.summary.landed < 30
-    assert last_run(store)["outcome"] == "credentials refused"
-    assert_adds_up(watched.summary, store)
+    check_account(watched.summary, store, "credentials refused")
     assert watched.summary.token_calls <= 4
 
 
@@ -214,11 +172,12 @@ async def test_an_api_that_falls_silent_ends_the_run_with_its_work_landed(
 ) -> None:
     monkeypatch.setattr("voltaware_async.fleet.outage._HOLDS_S", ())
     watched = Watched()
-    sandbox.script("reset", times=None, route="sm/reports/monthly")
+    for route in ("sm/reports/monthly", "sensor", "sensors"):
+        sandbox.script("reset", times=None, route=route)
     devices = [DeviceId(f"{n:04d}") for n in range(1, 200)]
 
     async with make_client(concurrency=4) as client:
-        with pytest.raises(OutageError, match="50 cells in a row"):
+        with pytest.raises(OutageError, match="50 requests in a row"):
             await client.fleet.land(
                 store, [Dataset.MONTH, Dataset.MONTH_REPORT], [JULY], devices, watcher=watched
             )
@@ -226,25 +185,7 @@ async def test_an_api_that_falls_silent_ends_the_run_with_its_work_landed(
     assert watched.summary.landed >= 28
     assert watched.summary.failed <= 53
     assert watched.summary.unasked > 0
-    assert last_run(store)["outcome"] == "unreachable"
-    assert_adds_up(watched.summary, store)
-
-
-class BreakingStore:
-    """Wrap a store, and break at the n-th commit, with nothing of it written."""
-
-    def __init__(self, store: Store, at: int) -> None:
-        self._store = store
-        self._left = at
-
-    def commit(self, batch: Batch) -> None:
-        self._left -= 1
-        if self._left == 0:
-            raise StoreError("the disk is full")
-        self._store.commit(batch)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
+    check_account(watched.summary, store, "unreachable")
 
 
 async def test_a_batch_that_could_not_be_written_does_not_count_as_landed(
@@ -253,12 +194,11 @@ async def test_a_batch_that_could_not_be_written_does_not_count_as_landed(
     monkeypatch.setattr(landing, "_BATCH_CELLS", 10)
     watched = Watched()
 
-    with pytest.raises(StoreError, match="the disk is full"):
-        await client.fleet.land(BreakingStore(store, at=2), [Dataset.MONTH], [JULY], watcher=watched)
+    with pytest.raises(StoreError, match="commit no longer works"):
+        await client.fleet.land(Broken(store, commit=2), [Dataset.MONTH], [JULY], watcher=watched)
 
-    assert watched.summary.landed + watched.summary.absent == len(ledger(store)) == 10
-    assert last_run(store)["outcome"] == "failed"
-    assert_adds_up(watched.summary, store)
+    assert watched.summary.landed + watched.summary.absent == len(ledger_of(store)) == 10
+    check_account(watched.summary, store, "failed")
 
 
 async def test_a_device_that_is_listed_twice_lands_once(client: VoltawareClient, store: Store) -> None:
@@ -267,7 +207,7 @@ async def test_a_device_that_is_listed_twice_lands_once(client: VoltawareClient,
     summary = await client.fleet.land(store, [Dataset.MONTH], [JULY], twice)
 
     assert summary.planned == 2
-    assert sorted(ledger(store)) == ["0001", "0002"]
+    assert sorted(ledger_of(store)) == ["0001", "0002"]
 
 
 async def test_a_text_that_is_no_device_id_is_refused_before_anything_is_sent(
@@ -289,14 +229,6 @@ async def test_a_fleet_of_nobody_is_complete(client: VoltawareClient, sandbox: S
     assert summary.requests == 2
 
 
-async def test_an_unreachable_api_leaves_the_store_as_it_was(store: Store) -> None:
-    async with VoltawareClient("id", "secret", base_url="http://127.0.0.1:9") as client:
-        with pytest.raises(AuthUnavailableError, match="connection refused"):
-            await client.fleet.land(store, [Dataset.MONTH], [JULY])
-
-    assert not rows(store.table("runs"))
-
-
 async def test_progress_is_told_while_the_run_goes_on(
     make_client: Callable[..., VoltawareClient], store: Store
 ) -> None:
@@ -309,6 +241,21 @@ async def test_progress_is_told_while_the_run_goes_on(
     assert done == sorted(done)
     assert watched.progress[0].planned == summary.planned == 30
     assert last_run(store)["outcome"] == "complete"
+
+
+async def test_progress_comes_at_most_ten_times_a_second_and_never_runs_backwards(
+    make_client: Callable[..., VoltawareClient], store: Store
+) -> None:
+    watched = Watched()
+
+    async with make_client(rate=60) as client:
+        await client.fleet.land(store, [Dataset.MONTH], [JULY], watcher=watched)
+
+    times = [progress.elapsed_s for progress in watched.progress]
+    assert len(times) >= 2
+    assert all(later - sooner >= 0.1 for sooner, later in pairwise(times))
+    assert [it.done for it in watched.progress] == sorted(it.done for it in watched.progress)
+    assert watched.summary.requests >= watched.progress[-1].requests
 
 
 async def beat(beats: list[float]) -> None:
@@ -341,3 +288,87 @@ async def test_every_kind_of_ending_is_stamped_and_named(client: VoltawareClient
     run = last_run(store)
     assert (run["command"], run["outcome"]) == ("nightly", "complete")
     assert before <= run["started_at"] <= run["finished_at"] <= datetime.now(UTC)
+
+
+# --- batches that grow old --------------------------------------------------------------------------
+
+
+class Dated(Wrapped):
+    """Keep when each batch was committed, by the clock of the loop."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.times: list[float] = []
+
+    def commit(self, batch: Batch) -> None:
+        super().commit(batch)
+        self.times.append(anyio.current_time())
+
+
+@pytest.fixture
+def dated(store: Store, monkeypatch: pytest.MonkeyPatch) -> Dated:
+    """Make a store that is called on the spot: a jump of virtual time does not wait for its thread."""
+
+    async def on_the_spot(_: StoreThread, call: Callable[..., object], *arguments: object) -> object:
+        return call(*arguments)
+
+    monkeypatch.setattr(StoreThread, "call", on_the_spot)
+    return Dated(store)
+
+
+def stalling(at: str, seconds: float) -> FetchCell:
+    """Answer at once, but for one device."""
+
+    async def fetch(cell: Cell) -> Outcome:
+        if cell.device_id == at:
+            await anyio.sleep(seconds)
+        return await answered(cell)
+
+    return fetch
+
+
+@in_virtual_time
+async def test_what_has_arrived_is_written_within_seconds_although_the_api_stalls(dated: Dated) -> None:
+    begun = anyio.current_time()
+
+    fleet = fleet_of(7, stalling("0003", 3600.0), concurrency=1)
+    summary = await fleet.land(dated, [Dataset.MONTH], [JULY])
+
+    assert dated.committed == [3, 1, 3]
+    assert [round(time - begun) for time in dated.times] == [5, 3600, 3600]
+    check_account(summary, dated.store, "complete")
+
+
+@in_virtual_time
+async def test_a_batch_that_is_still_young_waits_for_more(dated: Dated) -> None:
+    async def slow(cell: Cell) -> Outcome:
+        await anyio.sleep(1.5)
+        return await answered(cell)
+
+    begun = anyio.current_time()
+    await fleet_of(40, slow, concurrency=1).land(dated, [Dataset.MONTH], [JULY])
+
+    gaps = [later - sooner for sooner, later in pairwise([begun, *dated.times])]
+    assert sum(dated.committed) == 40
+    assert all(5.0 <= gap < 10.0 for gap in gaps[:-1])
+
+
+@in_virtual_time
+async def test_a_store_that_breaks_while_the_api_stalls_ends_the_run_at_once(dated: Dated) -> None:
+    begun, watched = anyio.current_time(), Watched()
+
+    with pytest.raises(StoreError, match="commit no longer works"):
+        await fleet_of(7, stalling("0003", 3600.0), concurrency=1).land(
+            Broken(dated, commit=1), [Dataset.MONTH], [JULY], watcher=watched
+        )
+
+    assert anyio.current_time() - begun < 10.0
+    assert (watched.summary.landed, watched.summary.unasked) == (0, 7)
+    check_account(watched.summary, dated.store, "failed")
+
+
+@in_virtual_time
+async def test_a_stall_without_anything_to_write_writes_nothing(dated: Dated) -> None:
+    await fleet_of(1, stalling("0000", 3600.0)).land(dated, [Dataset.MONTH], [JULY])
+
+    assert dated.committed == [1]

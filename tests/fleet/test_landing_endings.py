@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import logging
 import threading
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from accounts import Watched, check_account, last_run, ledger_of
+from anyio.lowlevel import checkpoint
 from fleets import answered, fleet_of
 from store_doubles import PATIENCE_S, Broken, Held, Wrapped
 
 from voltaware_async import (
+    AuthUnavailableError,
     CredentialsRefusedError,
     Dataset,
-    DeviceId,
     ErrorContext,
     Month,
+    OutageError,
     StoreError,
+    UnexpectedResponseError,
+    UnreachableError,
+    VoltawareClient,
     open_store,
 )
+from voltaware_async.errors import ApiError, DecodeError, RedirectError
 from voltaware_async.fleet import landing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from voltaware_async import Cell, Outcome, Progress, VoltawareClient
+    from voltaware_async import Cell, DeviceId, Outcome, Progress, VoltawareError
     from voltaware_async.fleet.crew import FetchCell
-    from voltaware_async.sandbox import Sandbox
     from voltaware_async.stores import Store
 
 pytestmark = pytest.mark.anyio
@@ -101,45 +105,117 @@ async def test_refused_credentials_leave_what_had_arrived_landed(store: Store) -
     check_account(watched.summary, store, "credentials refused")
 
 
-async def test_a_cell_that_failed_and_is_asked_again_lands_and_adds_up_its_attempts(
-    client: VoltawareClient, sandbox: Sandbox, store: Store
+# --- runs that end while the devices are listed ------------------------------------------------------
+
+UNREACHABLE = UnreachableError("no route", ErrorContext("GET", "/sensors"))
+GARBLED = DecodeError("no list", ErrorContext("GET", "/sensors"))
+ENDS = {
+    "the API cannot be reached": (UNREACHABLE, "unreachable"),
+    "the API is out": (OutageError("out"), "unreachable"),
+    "the token service is out": (
+        AuthUnavailableError("out", ErrorContext("POST", "/auth/token")),
+        "unreachable",
+    ),
+    "the credentials are refused": (REFUSED, "credentials refused"),
+    "the reply cannot be read": (GARBLED, "failed"),
+    "the store breaks": (StoreError("broken"), "failed"),
+}
+
+
+@pytest.mark.parametrize(("error", "outcome"), ENDS.values(), ids=ENDS)
+async def test_a_run_that_dies_while_devices_are_listed_leaves_its_row_and_no_account(
+    store: Store, error: VoltawareError, outcome: str
 ) -> None:
-    device = next(it for it in sandbox.fleet.device_ids() if sandbox.fleet.month(it, 2024, 7))
-    broken = sandbox.script("500", times=None, route="sm/disag/month", device_id=device)
-    await client.fleet.land(store, [Dataset.MONTH], [JULY])
-    broken.cancel()
+    watched = Watched()
 
-    summary = await client.fleet.land(store, [Dataset.MONTH], [JULY])
+    async def dying() -> Sequence[DeviceId]:
+        row = last_run(store)
+        assert (row["command"], row["outcome"], row["finished_at"]) == ("nightly", None, None), "begun before"
+        await checkpoint()
+        raise error
 
-    healed = ledger_of(store)[device]
-    assert (healed["status"], healed["attempts"], healed["http_status"]) == ("landed", 4, 200)
-    assert healed["error"] is None
-    assert healed["run_id"] == summary.run_id
-    check_account(summary, store, "complete")
+    with pytest.raises(type(error)) as caught:
+        await fleet_of(0, list_devices=dying).sync(store, command="nightly", watcher=watched)
+
+    assert caught.value is error
+    assert not watched.summaries
+    row = last_run(store)
+    assert (row["outcome"], row["planned"], row["requests"]) == (outcome, 0, 0)
+    assert row["started_at"] <= row["finished_at"]
+    assert not ledger_of(store)
+    assert not store.coverage()
 
 
-async def test_what_is_absent_today_is_asked_again_and_lands_once_it_is_there(
-    client: VoltawareClient, sandbox: Sandbox, store: Store
+@pytest.mark.parametrize("kind", [UnexpectedResponseError, RedirectError])
+async def test_where_something_else_answers_in_the_apis_place_the_api_is_out(
+    store: Store, kind: type[ApiError]
 ) -> None:
-    published = sandbox.today
-    sandbox.today = JULY.end
-    early = await client.fleet.land(store, [Dataset.MONTH], [JULY])
-    sandbox.today = published
+    async def answered_by_another() -> Sequence[DeviceId]:
+        await checkpoint()
+        raise kind("a page to log in", ErrorContext("GET", "/sensors"))
 
-    late = await client.fleet.land(store, [Dataset.MONTH], [JULY])
+    with pytest.raises(OutageError, match="there is no list of devices to go by: a page to log in"):
+        await fleet_of(0, list_devices=answered_by_another).land(store, [Dataset.MONTH], [JULY])
 
-    assert (early.absent, early.landed) == (30, 0)
-    assert late.planned == 30
-    assert late.landed > 0
-    check_account(late, store, "complete")
+    assert last_run(store)["outcome"] == "unreachable"
 
 
-async def test_a_device_that_the_api_lists_twice_is_asked_once(store: Store) -> None:
-    listed = [DeviceId("0001"), DeviceId("0002"), DeviceId("0001")]
+async def test_a_run_that_cannot_reach_the_api_leaves_its_row(store: Store) -> None:
+    async with VoltawareClient("id", "secret", base_url="http://127.0.0.1:9") as client:
+        with pytest.raises(AuthUnavailableError, match="connection refused"):
+            await client.fleet.land(store, [Dataset.MONTH], [JULY])
 
-    summary = await fleet_of(listed).land(store, [Dataset.MONTH], [JULY])
+    assert last_run(store)["outcome"] == "unreachable"
+    assert store.table("runs").num_rows == 1
+    assert not store.knows_devices()
 
-    assert summary.planned == summary.landed == 2
+
+async def test_a_run_that_is_cancelled_while_devices_are_listed_leaves_its_row(store: Store) -> None:
+    watched, listing = Watched(), anyio.Event()
+
+    async def endless() -> Sequence[DeviceId]:
+        listing.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def run() -> None:
+        await fleet_of(0, list_devices=endless).land(store, [Dataset.MONTH], [JULY], watcher=watched)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await listing.wait()
+        group.cancel_scope.cancel()
+
+    assert watched.summary.planned == 0
+    check_account(watched.summary, store, "interrupted")
+
+
+async def test_a_run_that_is_stopped_while_devices_are_listed_ends_at_once_with_its_account(
+    store: Store,
+) -> None:
+    watched, stop = Watched(), anyio.Event()
+
+    async def endless() -> Sequence[DeviceId]:
+        stop.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    fleet = fleet_of(0, list_devices=endless)
+    summary = await fleet.land(store, [Dataset.MONTH], [JULY], watcher=watched, stop=stop)
+
+    assert watched.summary == summary
+    check_account(summary, store, "interrupted")
+
+
+async def test_a_run_whose_time_is_up_before_devices_are_listed_says_so(store: Store) -> None:
+    async def endless() -> Sequence[DeviceId]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with pytest.raises(OutageError, match="did not list the devices within the time of the run"):
+        await fleet_of(0, list_devices=endless).land(store, [Dataset.MONTH], [JULY], max_duration=0.01)
+
+    assert last_run(store)["outcome"] == "unreachable"
 
 
 # --- a store that breaks ----------------------------------------------------------------------------
@@ -163,7 +239,14 @@ async def test_no_cell_of_a_batch_that_could_not_be_written_counts_as_landed(
 
 @pytest.mark.parametrize(
     ("method", "planned"),
-    [("consider", 0), ("count_unseen", 0), ("enlist", 0), ("count", 0), ("outstanding", 30)],
+    [
+        ("expect", 0),
+        ("consider", 0),
+        ("count_unseen", 0),
+        ("take_stock", 0),
+        ("count", 0),
+        ("outstanding", 30),
+    ],
 )
 async def test_a_store_that_cannot_say_what_is_outstanding_ends_the_run_with_its_account(
     store: Store, method: str, planned: int
@@ -361,22 +444,7 @@ async def test_a_run_leaves_no_thread_behind(store: Store) -> None:
     assert not [it for it in set(threading.enumerate()) - before if it.name.startswith("voltaware store")]
 
 
-# --- what a watcher sees ----------------------------------------------------------------------------
-
-
-async def test_progress_comes_at_most_ten_times_a_second_and_never_runs_backwards(
-    make_client: Callable[..., VoltawareClient], store: Store
-) -> None:
-    watched = Watched()
-
-    async with make_client(rate=60) as client:
-        await client.fleet.land(store, [Dataset.MONTH], [JULY], watcher=watched)
-
-    times = [progress.elapsed_s for progress in watched.progress]
-    assert len(times) >= 2
-    assert all(later - sooner >= 0.1 for sooner, later in pairwise(times))
-    assert [it.done for it in watched.progress] == sorted(it.done for it in watched.progress)
-    assert watched.summary.requests >= watched.progress[-1].requests
+# --- a summary -------------------------------------------------------------------------------------
 
 
 async def test_a_summary_reads_as_the_command_prints_it(store: Store) -> None:

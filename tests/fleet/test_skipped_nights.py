@@ -49,12 +49,9 @@ async def test_months_that_no_night_asked_are_told_and_stay_a_gap_until_a_longer
     late = await fleet.sync(store, as_of=date(2025, 2, 28), **MONTHS)
 
     assert late.landed == 4 * 3, "November to January"
-    assert [record.message for record in caplog.records] == [
-        (
-            "nights were skipped: 2024-09 to 2024-10 lie behind the horizon now, and were never asked; a longer "
-            "horizon (--horizon-months) asks for them"
-        )
-    ]
+    [record] = caplog.records
+    assert record.message.startswith("nights were skipped: 2024-09 to 2024-10 lie behind the horizon now")
+    assert "--horizon-months" in record.message
     gaps = {str(it.period): it.never_asked for it in store.coverage() if it.never_asked}
     assert gaps == {"2024-09": 4, "2024-10": 4}
 

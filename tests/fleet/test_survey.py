@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from voltaware_async import (
     Dataset,
     DeviceId,
     ErrorContext,
+    Failed,
     Month,
     OutageError,
     StoreError,
@@ -26,6 +28,7 @@ from voltaware_async import (
     open_store,
 )
 from voltaware_async.cells import Seen, Unseen
+from voltaware_async.errors import DecodeError
 from voltaware_async.fleet import landing, survey
 from voltaware_async.records.devices import Device
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from voltaware_async import VoltawareClient
+    from voltaware_async import Cell, Outcome, VoltawareClient
     from voltaware_async.cells import Lookup
     from voltaware_async.sandbox import Sandbox
     from voltaware_async.stores import Store
@@ -250,6 +253,71 @@ async def test_a_device_that_the_api_lists_and_does_not_know_counts_as_looked_up
     check_account(summary, store, "complete")
 
 
+async def test_look_ups_that_fail_are_warned_of_once_with_their_number_and_an_example(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def some_fail(device_id: DeviceId) -> Lookup:
+        number = int(device_id)
+        broken = Unseen(device_id, DecodeError(f"no JSON of {device_id}", CONTEXT), attempts=1)
+        return broken if number >= 7 and number % 2 else await seen_by_somebody(device_id)
+
+    with caplog.at_level(logging.WARNING, "voltaware_async"):
+        summary = await fleet_of(20, look_up=some_fail, concurrency=1).sync(store, **NIGHT)
+
+    [warning] = caplog.records
+    assert warning.getMessage().startswith(
+        "7 of 20 new devices could not be looked up, so that periods before"
+    )
+    assert warning.getMessage().endswith("; no JSON of 0007 (GET /sensors/{device_id})")
+    assert len(seen(store)) == 13
+    assert summary.planned == summary.landed == 20
+    check_account(summary, store, "complete")
+
+
+@in_virtual_time
+async def test_look_ups_that_are_broken_for_everybody_cost_a_warning_and_no_cell(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(device_id: DeviceId) -> Lookup:
+        await checkpoint()
+        return silence(device_id)
+
+    summary = await fleet_of(200, look_up=broken).sync(store, **NIGHT)
+
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
+        "200 of 200 new devices could not be looked up"
+    ]
+    assert summary.planned == summary.landed == 200
+    check_account(summary, store, "complete")
+
+
+@in_virtual_time
+async def test_a_look_up_without_an_end_does_not_hold_up_the_cells_and_is_warned_of(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endless_for_one(device_id: DeviceId) -> Lookup:
+        if device_id == "0003":
+            await anyio.sleep_forever()
+        return await seen_by_somebody(device_id)
+
+    summary = await fleet_of(20, look_up=endless_for_one).sync(store, **NIGHT)
+
+    [warning] = caplog.records
+    assert warning.getMessage().startswith("1 of 20 new devices could not be looked up")
+    assert f"; no answer within {survey._STRAGGLERS_S:g} s" in warning.getMessage()
+    assert len(seen(store)) == 19
+    assert summary.planned == summary.landed == 20
+    check_account(summary, store, "complete")
+
+
+async def test_look_ups_that_all_succeed_are_no_reason_to_warn(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fleet_of(20, look_up=seen_by_somebody).sync(store, **NIGHT)
+
+    assert not caplog.records
+
+
 async def test_credentials_that_are_refused_keep_the_look_ups_that_were_done(
     sandbox: Sandbox, make_client: Callable[..., VoltawareClient], store: Store
 ) -> None:
@@ -276,17 +344,18 @@ async def test_credentials_that_are_refused_keep_the_look_ups_that_were_done(
 async def test_an_api_that_is_silent_when_devices_are_looked_up_ends_the_run_before_a_cell_is_asked(
     sandbox: Sandbox, make_client: Callable[..., VoltawareClient], store: Store
 ) -> None:
-    sandbox.script("reset", times=None, route="sensor")
+    for route in ("sensor", "sensors", "sm/disag/month"):
+        sandbox.script("reset", times=None, route=route)
     devices = [DeviceId(f"{n:04d}") for n in range(1, 200)]
     watched = Watched()
 
     async with make_client(concurrency=4) as client:
-        with pytest.raises(OutageError, match="50 cells in a row"):
+        with pytest.raises(OutageError, match="50 requests in a row"):
             await client.fleet.sync(store, devices, **NIGHT, watcher=watched)
 
     assert seen(store) == []
     assert not ledger_of(store)
-    assert {it.route for it in sandbox.requests} == {"auth/token", "sensor"}
+    assert sandbox.count("sm/disag/month") <= 12, "but to see whether the API answers elsewhere"
     check_account(watched.summary, store, "unreachable")
 
 
@@ -317,8 +386,16 @@ async def test_endless_silence_ends_the_run_and_keeps_what_was_seen_before_it(st
         await anyio.sleep(0.3)
         return silence(device_id) if int(device_id) >= 20 else Seen(device_id, Device())
 
-    with pytest.raises(OutageError, match="50 cells in a row could not reach the API; the last: no answer"):
-        await fleet_of(1000, look_up=silent_from_20).sync(store, **NIGHT, watcher=watched)
+    async def silent(cell: Cell) -> Outcome:
+        return Failed(cell, UnreachableError("no answer", CONTEXT))
+
+    async def unlisted() -> list[DeviceId]:
+        raise UnreachableError("no answer", CONTEXT)
+
+    fleet = fleet_of(0, silent, look_up=silent_from_20, list_devices=unlisted)
+    devices = [DeviceId(f"{n:04d}") for n in range(1000)]
+    with pytest.raises(OutageError, match="50 requests in a row got no usable answer, the last: no answer"):
+        await fleet.sync(store, devices, **NIGHT, watcher=watched)
 
     assert seen(store) == [f"{n:04d}" for n in range(20)]
     assert tries <= 20 + 4 * (50 + 4)
@@ -333,7 +410,7 @@ def silence(device_id: DeviceId) -> Lookup:
 # --- a store that breaks, and cancellation ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["count_unseen", "unseen", "see", "enlist"])
+@pytest.mark.parametrize("method", ["expect", "count_unseen", "unseen", "see", "take_stock"])
 async def test_a_store_that_breaks_during_the_survey_ends_the_run_before_a_cell_is_asked(
     store: Store, method: str
 ) -> None:
@@ -347,7 +424,7 @@ async def test_a_store_that_breaks_during_the_survey_ends_the_run_before_a_cell_
             Broken(store, **{method: 1}), **NIGHT, watcher=watched
         )
 
-    assert len(seen(store)) == (30 if method == "enlist" else 0)
+    assert len(seen(store)) == (30 if method == "take_stock" else 0)
     check_account(watched.summary, store, "failed")
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
-from voltaware_async.cells import Absent, Cell, Dataset, Failed, Fetched
+from voltaware_async.cells import Absent, Cell, Dataset, Failed, Fetched, Seen
 from voltaware_async.errors import ErrorContext, ServerError
 from voltaware_async.periods import Month, Week
-from voltaware_async.records.devices import DeviceId
+from voltaware_async.records.devices import Device, DeviceId, Locale
 from voltaware_async.records.disaggregation import ApplianceConsumption, Disaggregation
 from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.batches import Batch, batch_of
+from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from voltaware_async.cells import Outcome, Record
     from voltaware_async.periods import Period
@@ -55,6 +58,13 @@ def absent(device: str, *, attempts: int = 1, http_status: int = 404) -> Absent:
 def failed(device: str, *, attempts: int = 1, message: str = "the API broke") -> Failed:
     context = ErrorContext("GET", "/sm/disag/month", device_id=device, status=500, attempts=attempts)
     return Failed(cell(device), ServerError(message, context), http_status=500, attempts=attempts)
+
+
+def seen(*names: str, state: str | None = None, day: str | None = None, as_of: date = TODAY) -> pa.Table:
+    """Make rows of devices that sent their first event at noon of a day."""
+    first_event = day and datetime.fromisoformat(f"{day}T12:00Z")
+    device = Device(state, first_event=first_event, locale=Locale(time_zone_id="UTC"))
+    return devices_seen([Seen(DeviceId(name), device) for name in names], NOW, as_of)
 
 
 def batch(*outcomes: Outcome, run_id: str = "run-1", as_of: date | None = None) -> Batch:

@@ -21,10 +21,12 @@ from store_cases import (
     fetched_as,
     ids,
     month_of,
+    planned,
     to_ask,
 )
 
 from voltaware_async.cells import Absent, Dataset, Seen
+from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import Device, DeviceId, Locale
 from voltaware_async.stores import open_store
 from voltaware_async.stores.agenda import Absence, Agenda, Count, Turn
@@ -146,8 +148,9 @@ RULES: Final[dict[str, tuple[Callable[[Absence], bool], list[str]]]] = {
         ["404 old", "204 old"],
     ),
     "by dataset": (lambda it: it.dataset is Dataset.MONTH_WEEKS, []),
+    "by period": (lambda it: it.period == JULY.next(), []),
     "by everything": (
-        lambda it: it == Absence(Dataset.MONTH, 204, absent_since=THIRD, asked_on=FOURTH),
+        lambda it: it == Absence(Dataset.MONTH, JULY, 204, absent_since=THIRD, asked_on=FOURTH),
         ["204 old"],
     ),
 }
@@ -181,7 +184,35 @@ def test_the_agenda_is_asked_once_for_all_cells_that_are_absent_alike(store: Sto
         batch(*(absent(f"{n}") for n in range(50)), failed("failed"), fetched("landed"), as_of=THIRD)
     )
     store.consider([], Agenda(as_of=NINTH, asks_again=note))
-    assert asked == [Absence(Dataset.MONTH, 404, absent_since=THIRD, asked_on=THIRD)]
+    assert asked == [Absence(Dataset.MONTH, JULY, 404, absent_since=THIRD, asked_on=THIRD)]
+
+
+@pytest.mark.parametrize("due", [JULY, JULY.next()])
+def test_of_cells_that_are_absent_alike_in_two_periods_those_of_one_may_be_due(
+    store: Store, due: Month
+) -> None:
+    everybody = ids("1", "2", "3")
+    for period in (JULY, JULY.next()):
+        store.commit(batch(*(Absent(cell(it, period=period), http_status=404) for it in everybody)))
+    store.consider(everybody, Agenda(as_of=NINTH, asks_again=lambda it: it.period == due))
+    for period in (JULY, JULY.next()):
+        asked = everybody if period == due else []
+        assert to_ask(store, Turn.AGAIN, period=period) == asked
+        assert planned(store, period=period) == len(asked)
+
+
+def test_months_and_weeks_that_begin_on_one_day_are_told_apart(store: Store) -> None:
+    april = Month(2024, 4)
+    week = Week(april.start)
+    store.commit(batch(Absent(cell("1", period=april)), Absent(cell("1", Dataset.WEEK, week)), as_of=THIRD))
+    found: list[Absence] = []
+    store.consider(
+        ids("1"), Agenda(as_of=NINTH, asks_again=lambda it: not found.append(it) and it.period == week)
+    )
+    assert sorted(it.period for it in found if isinstance(it.period, Month)) == [april]
+    assert [it.period for it in found if isinstance(it.period, Week)] == [week]
+    assert to_ask(store, Turn.AGAIN, period=april) == []
+    assert to_ask(store, Turn.AGAIN, Dataset.WEEK, week) == ["1"]
 
 
 # --- since when a cell is absent -----------------------------------------------------------------
@@ -196,6 +227,28 @@ def test_a_cell_is_absent_since_it_first_was_whatever_came_between(store: Store)
             "asked_on": date(2024, 8, day),
             "absent_since": since,
         }
+
+
+@pytest.mark.parametrize("between", [[], [failed("1")], [absent("1"), failed("1")]], ids=len)
+def test_a_cell_that_is_absent_since_a_day_to_come_heals_once_the_clock_is_right(
+    store: Store, between: list[Absent]
+) -> None:
+    """Else it would look too young to be given up, for years."""
+    for ending in [absent("1"), *between]:
+        store.commit(batch(ending, as_of=date(2030, 1, 1)))
+    assert entry(store)["absent_since"] == date(2030, 1, 1)
+    store.commit(batch(absent("1"), as_of=THIRD))
+    assert entry(store) == {"status": "absent", "asked_on": THIRD, "absent_since": THIRD}
+    store.commit(batch(absent("1"), as_of=NINTH))
+    assert entry(store) == {"status": "absent", "asked_on": NINTH, "absent_since": THIRD}
+
+
+def test_a_cell_that_heals_does_so_as_well_where_it_was_given_out_again(store: Store) -> None:
+    store.commit(batch(absent("1"), as_of=date(2030, 1, 1), run_id="run-0"))
+    store.consider(ids("1"), EVERYTHING)
+    assert to_ask(store, Turn.AGAIN) == ["1"]
+    store.commit(batch(absent("1"), as_of=THIRD))
+    assert entry(store) == {"status": "absent", "asked_on": THIRD, "absent_since": THIRD}
 
 
 @pytest.mark.parametrize("before", [[], [absent("1")], [absent("1"), failed("1")]], ids=len)
@@ -278,18 +331,24 @@ def test_a_mindful_agenda_leaves_such_cells_out_of_its_second_turn_too_and_count
     assert counted(surveyed) == (5, 2, 2)
 
 
-def test_a_mindful_agenda_goes_by_what_is_known_when_the_devices_are_enlisted(store: Store) -> None:
+@pytest.mark.parametrize("listed_on", [None, TODAY])
+def test_a_mindful_agenda_goes_by_what_is_known_when_stock_is_taken(
+    store: Store, listed_on: date | None
+) -> None:
     store.consider(ids("1", "2"), MINDFUL)
     store.see(devices_seen([seen("1", first_day=date(2024, 8, 1))], NOW, TODAY))
     assert counted(store) == (2, 0, 0)
-    store.enlist()
+    store.take_stock(listed_on)
     assert counted(store) == (1, 0, 0)
     assert to_ask(store, Turn.FIRST) == ["2"]
 
 
-def test_a_page_after_the_enlisting_goes_by_what_is_known_then(store: Store) -> None:
+@pytest.mark.parametrize("listed_on", [None, TODAY])
+def test_a_page_after_the_stock_taking_goes_by_what_is_known_then(
+    store: Store, listed_on: date | None
+) -> None:
     store.consider(ids("1", "2", "3"), MINDFUL)
     assert store.outstanding(*MONTH_OF_JULY, Turn.FIRST, -1, 1) == (["1"], 0)
     store.see(devices_seen([seen("2", first_day=date(2024, 8, 1))], NOW, TODAY))
-    store.enlist()
+    store.take_stock(listed_on)
     assert store.outstanding(*MONTH_OF_JULY, Turn.FIRST, 0, 9) == (["3"], 2)

@@ -20,11 +20,13 @@ from store_cases import (
     fetched_as,
     ids,
     month_of,
+    planned,
+    seen,
 )
 
 from voltaware_async.cells import Dataset, Seen
 from voltaware_async.records.devices import ConnectionState, Device, DeviceId, Locale
-from voltaware_async.stores import Coverage, duckdb_devices, open_store
+from voltaware_async.stores import Coverage, open_store
 from voltaware_async.stores.agenda import Agenda
 from voltaware_async.stores.sightings import devices_seen
 from voltaware_async.stores.tables import DEVICES
@@ -32,8 +34,6 @@ from voltaware_async.stores.tables import DEVICES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
     from voltaware_async.periods import Period
     from voltaware_async.stores import Store
@@ -47,13 +47,6 @@ NEVER: Final = ConnectionState.NEVER_CONNECTED
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path / "fleet.duckdb") as store:
         yield store
-
-
-def seen(*names: str, state: str | None = None, day: str | None = None, as_of: date = TODAY) -> pa.Table:
-    """Make rows of devices that sent their first event at noon of a day."""
-    first_event = day and datetime.fromisoformat(f"{day}T12:00Z")
-    device = Device(state, first_event=first_event, locale=Locale(time_zone_id="UTC"))
-    return devices_seen([Seen(DeviceId(name), device) for name in names], NOW, as_of)
 
 
 def known(store: Store) -> dict[str, dict[str, object]]:
@@ -98,6 +91,7 @@ def test_everything_that_the_api_says_of_a_device_is_kept(store: Store) -> None:
             "seen_at": NOW,
             "asked_on": TODAY,
             "first_day": date(2024, 2, 1),
+            "unlisted_since": None,
         }
     }
 
@@ -139,28 +133,6 @@ def test_a_device_that_nothing_is_said_of_any_more_loses_what_was_known(store: S
     store.see(seen("1", state="connected", day="2024-08-01"))
     store.see(devices_seen([Seen(DeviceId("1"), None)], NOW, TODAY))
     assert known(store)["1"]["first_day"] is known(store)["1"]["connection_state"] is None
-
-
-def test_enlisted_devices_are_known_by_their_ids_once_and_keep_what_was_seen(store: Store) -> None:
-    store.see(seen("2", "other", state="connected", day="2024-08-01"))
-    before = known(store)
-    store.consider(ids("1", "2", "1", "3"), EVERYTHING)
-    store.enlist()
-    store.enlist()
-    nothing = dict.fromkeys(before["2"])
-    assert known(store) == {**before, "1": nothing, "3": nothing}
-
-
-def test_a_fleet_that_is_enlisted_in_portions_is_enlisted_as_a_whole(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duckdb_devices, "_PORTION", 3)
-    names = [f"{n}" for n in range(20)]
-    store.see(seen(*names[4:9], names[19], day="2024-08-01"))
-    store.consider(ids(*names), NIGHT)
-    store.enlist()
-    assert set(known(store)) == set(names)
-    assert [it for it in names if known(store)[it]["first_day"]] == [*names[4:9], names[19]]
 
 
 def test_considering_devices_makes_none_known(store: Store) -> None:
@@ -210,10 +182,18 @@ def test_without_a_zone_that_is_known_here_the_first_day_is_the_earliest_that_it
 
 
 @pytest.mark.parametrize("zone", [None, "America/New_York", "Europe/Berlin"])
-@pytest.mark.parametrize("edge", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)])
-def test_a_first_event_at_the_edge_of_the_calendar_has_a_first_day(edge: datetime, zone: str | None) -> None:
+@pytest.mark.parametrize(
+    ("edge", "at"),
+    [
+        (datetime(1, 1, 1, tzinfo=UTC), NOW),
+        (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), datetime(9999, 12, 30, 23, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_first_event_at_the_edge_of_the_calendar_has_a_first_day(
+    edge: datetime, at: datetime, zone: str | None
+) -> None:
     """Some systems write the first instant of the year 1 for "never": it must not end a run."""
-    found = first_day_of(edge, Locale(time_zone_id=zone))
+    found = first_day_of(edge, Locale(time_zone_id=zone), at)
     assert found is not None
     assert abs(found - edge.date()) <= timedelta(days=1)
 
@@ -222,9 +202,37 @@ def test_a_device_that_sent_nothing_has_no_first_day() -> None:
     assert first_day_of(None, Locale(time_zone_id="Europe/Berlin")) is None
 
 
-def first_day_of(first_event: datetime | None, locale: Locale | None) -> date | None:
+@pytest.mark.parametrize(
+    ("ahead", "first_day"),
+    [
+        (timedelta(0), TODAY),
+        (timedelta(days=1), TODAY + timedelta(days=1)),
+        (timedelta(days=1, microseconds=1), None),
+        (timedelta(days=400), None),
+    ],
+)
+def test_a_first_event_that_is_still_to_come_tells_nothing_but_that_clocks_may_be_a_day_apart(
+    ahead: timedelta, first_day: date | None
+) -> None:
+    assert first_day_of(NOW + ahead, Locale(time_zone_id="UTC")) == first_day
+
+
+@pytest.mark.parametrize(
+    "never", [datetime(9999, 12, 31, 23, 59, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)]
+)
+def test_a_device_with_a_first_event_to_come_is_asked_for_every_period(store: Store, never: datetime) -> None:
+    """Some systems write the last instant that there is for "never": it must not hide a device's results."""
+    device = Device(NEVER, first_event=never, locale=Locale(time_zone_id="UTC"))
+    store.see(devices_seen([Seen(DeviceId("1"), device)], NOW, TODAY))
+    assert unseen(store, "1", as_of=TODAY + timedelta(days=400)) == []
+    assert planned(store) == 1
+    store.expect([MONTH_OF_JULY], None)
+    assert store.coverage() == [Coverage(*MONTH_OF_JULY, landed=0, absent=0, failed=0, never_asked=1)]
+
+
+def first_day_of(first_event: datetime | None, locale: Locale | None, at: datetime = NOW) -> date | None:
     device = Device(first_event=first_event, locale=locale)
-    rows = devices_seen([Seen(DeviceId("1"), device)], NOW, TODAY)
+    rows = devices_seen([Seen(DeviceId("1"), device)], at, TODAY)
     assert rows.column("first_event").to_pylist() == [first_event]
     [day] = rows.column("first_day").to_pylist()
     return day
@@ -245,9 +253,10 @@ def test_a_device_that_was_looked_up_is_not_looked_up_again_whatever_was_said_of
     assert unseen(store, "with data", "silent", "new", "unknown", as_of=later) == ["new"]
 
 
-def test_an_enlisted_device_is_still_to_be_looked_up(store: Store) -> None:
+def test_a_device_that_is_known_by_its_id_alone_is_still_to_be_looked_up(store: Store) -> None:
     store.consider(ids("1"), EVERYTHING)
-    store.enlist()
+    store.take_stock(TODAY)
+    assert store.table("devices").num_rows == 1
     assert unseen(store, "1") == ["1"]
 
 
@@ -277,6 +286,68 @@ def test_a_sensor_that_was_never_connected_is_looked_up_again_after_a_week_and_w
     assert found == (["dormant"] if is_due else [])
 
 
+@pytest.mark.parametrize(
+    ("days_later", "is_due"), [(-1, True), (0, False), (1, False), (6, False), (7, True), (40, True)]
+)
+def test_a_device_whose_first_day_leaves_out_a_part_is_looked_up_again_after_a_week_as_well(
+    store: Store, days_later: int, *, is_due: bool
+) -> None:
+    store.see(seen("young", day="2024-07-20"))
+    store.see(seen("old", day="2024-07-14"))
+    found = unseen(store, "young", "old", as_of=TODAY + timedelta(days=days_later))
+    assert found == (["young"] if is_due else [])
+
+
+@pytest.mark.parametrize(
+    ("day", "parts", "is_due"),
+    [
+        ("2024-07-14", PARTS, False),
+        ("2024-07-15", PARTS, True),
+        ("2024-07-15", [MONTH_OF_JULY], False),
+        ("2024-07-31", [MONTH_OF_JULY], False),
+        ("2024-08-01", [MONTH_OF_JULY], True),
+        ("2024-08-01", [MONTH_OF_JULY, (Dataset.MONTH, JULY.next())], True),
+        ("2024-08-01", [(Dataset.MONTH, JULY.next()), MONTH_OF_JULY], True),
+        ("2024-08-01", [(Dataset.MONTH, JULY.next())], False),
+    ],
+)
+def test_whether_a_first_day_leaves_out_a_part_goes_by_the_part_that_ends_first(
+    store: Store, day: str, parts: Sequence[tuple[Dataset, Period]], *, is_due: bool
+) -> None:
+    store.see(seen("1", day=day))
+    found = unseen(store, "1", as_of=TODAY + timedelta(days=7), parts=parts)
+    assert found == (["1"] if is_due else [])
+
+
+def test_a_young_device_that_was_asked_for_every_part_all_the_same_is_not_looked_up_again(
+    store: Store,
+) -> None:
+    store.see(seen("0001", day="2024-08-01"))
+    store.commit(batch(absent("0001"), fetched_as(Dataset.WEEK, WEEK_28, month_of(fridge=1.0))))
+    assert unseen(store, "0001", as_of=TODAY + timedelta(days=7)) == []
+
+
+def test_a_young_device_whose_data_came_late_is_asked_for_what_its_first_day_left_out(store: Store) -> None:
+    store.see(seen("1", day="2024-08-01"))
+    later = TODAY + timedelta(days=7)
+    assert unseen(store, "1", as_of=later, parts=[MONTH_OF_JULY]) == ["1"]
+    assert planned(store) == 0
+    store.see(seen("1", day="2024-07-31", as_of=later))
+    store.take_stock(later)
+    assert planned(store) == 1
+    assert unseen(store, "1", as_of=later + timedelta(days=7), parts=[MONTH_OF_JULY]) == []
+
+
+def test_a_young_device_that_stays_young_is_looked_up_once_a_week(store: Store) -> None:
+    looked_up = []
+    for days in range(30):
+        as_of = TODAY + timedelta(days=days)
+        if unseen(store, "1", as_of=as_of, parts=[MONTH_OF_JULY]):
+            looked_up.append(days)
+            store.see(seen("1", day="2024-08-01", as_of=as_of))
+    assert looked_up == [0, 7, 14, 21, 28]
+
+
 def test_an_agenda_that_does_not_mind_first_events_looks_nobody_up(store: Store) -> None:
     assert unseen(store, "1") == ["1"]
     store.consider(ids("1"), EVERYTHING)
@@ -297,42 +368,3 @@ def test_who_is_looked_up_is_decided_once_for_all_pages(store: Store) -> None:
     assert store.unseen(1, 2) == (["3"], 2)
     store.consider(ids("1", "2", "3"), NIGHT)
     assert store.count_unseen(PARTS) == 0
-
-
-# --- what is missing -----------------------------------------------------------------------------
-
-
-def test_a_period_that_ended_before_a_devices_first_day_is_not_missing(store: Store) -> None:
-    store.see(seen("old", day="2024-07-31"))
-    store.see(seen("new", day="2024-08-01"))
-    store.see(seen("unknown"))
-    july, august = store.coverage([(Dataset.MONTH, JULY), (Dataset.MONTH, JULY.next())])
-    assert (july.never_asked, august.never_asked) == (2, 3)
-
-
-def test_a_sensor_that_was_never_connected_lacks_nothing_until_it_sends_something(store: Store) -> None:
-    store.see(seen("dormant", state=NEVER))
-    store.see(seen("awake", state=NEVER, day="2024-07-01"))
-    [july] = store.coverage([(Dataset.MONTH, JULY)])
-    assert july.never_asked == 1
-
-
-def test_a_cell_of_a_device_that_has_no_data_yet_is_covered_and_is_not_taken_for_one_of_another(
-    store: Store,
-) -> None:
-    """Somebody asked for it all the same: `land` does not mind first events."""
-    store.see(seen("dormant", state=NEVER))
-    store.see(seen("new", day="2024-09-01"))
-    store.see(seen("old", day="2024-01-01"))
-    store.commit(batch(absent("dormant"), absent("new")))
-    assert store.coverage() == [
-        Coverage(Dataset.MONTH, JULY, landed=0, absent=2, failed=0, never_asked=1),
-    ]
-
-
-def test_a_store_of_nothing_but_sensors_that_were_never_connected_is_covered(store: Store) -> None:
-    store.see(seen("dormant", state=NEVER))
-    store.commit(batch(failed("dormant")))
-    assert store.coverage() == [
-        Coverage(Dataset.MONTH, JULY, landed=0, absent=0, failed=1, never_asked=0),
-    ]

@@ -123,6 +123,28 @@ def test_a_renewed_store_knows_its_devices_by_their_ids_and_looks_them_up_when_t
         assert store.count_unseen([MONTH_OF_JULY, (MONTH_OF_JULY[0], MONTH_OF_JULY[1].next())]) == 3
 
 
+def test_a_renewed_store_expects_what_it_was_asked_for_and_each_part_once(path: Path) -> None:
+    with open_store(path) as store:
+        expected = sorted(tuple(row.values()) for row in store.table("expected").to_pylist())
+        assert expected == [
+            ("month", date(2024, 7, 1), date(2024, 7, 31), None),
+            ("week", date(2024, 7, 8), date(2024, 7, 14), None),
+        ]
+        assert store.expected_until() == {}
+        store.expect([MONTH_OF_JULY], None)
+        assert store.table("expected").num_rows == 2
+        assert [one.never_asked for one in store.coverage()] == [0, 2]
+
+
+def test_a_renewed_store_takes_all_its_devices_for_listed_until_a_list_says_otherwise(path: Path) -> None:
+    with open_store(path) as store:
+        assert store.knows_devices()
+        store.consider(ids("1", "3"), EVERYTHING)
+        store.take_stock(TODAY)
+        unlisted = {it["device_id"]: it["unlisted_since"] for it in store.table("devices").to_pylist()}
+        assert unlisted == {"1": None, "2": TODAY, "3": None}
+
+
 def test_a_renewed_store_has_the_tables_of_a_new_one(path: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.duckdb"
     open_store(new).close()
@@ -190,9 +212,9 @@ def test_an_upgrade_that_is_interrupted_leaves_the_earlier_store_for_the_next_to
     assert {name: rows(path, name) for name in before} == before
     with closing(duckdb.connect(path, read_only=True)) as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert ("devices",) not in tables
+    assert not {("devices",), ("expected",)} & set(tables)
 
     monkeypatch.setitem(store_format._UPGRADES, 1, whole)
     with open_store(path) as store:
         assert store.table("ledger").schema == TABLES["ledger"]
-        assert store.table("devices").num_rows == 3
+        assert (store.table("devices").num_rows, store.table("expected").num_rows) == (3, 2)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +9,7 @@ from store_cases import (
     EVERYTHING,
     JULY,
     NOW,
+    TODAY,
     WEEK_28,
     absent,
     batch,
@@ -172,7 +173,7 @@ def test_considering_and_counting_write_nothing(tmp_path: Path) -> None:
 def test_an_id_that_is_no_text_is_refused_before_anything_is_written(store: Store) -> None:
     with pytest.raises(ValueError, match="surrogate"):
         store.consider(ids("1", "\udcff"), EVERYTHING)
-    store.enlist()
+    store.take_stock(TODAY)
     assert store.table("devices").num_rows == 0
     assert planned(store) == 0
 
@@ -274,22 +275,6 @@ def test_coverage_counts_per_dataset_and_period_in_their_order(store: Store) -> 
     ]
 
 
-def test_what_is_expected_is_covered_before_anything_of_it_was_asked(store: Store) -> None:
-    store.commit(batch(fetched("1"), failed("2")))
-    july, august = store.coverage([(Dataset.MONTH, JULY.next()), (Dataset.MONTH, JULY)])
-    assert july == Coverage(Dataset.MONTH, JULY, landed=1, absent=0, failed=1, never_asked=0)
-    assert august == Coverage(Dataset.MONTH, JULY.next(), landed=0, absent=0, failed=0, never_asked=2)
-    assert (july.missing, august.missing) == (1, 2)
-
-
-def test_a_device_that_is_known_and_was_never_asked_is_missing(store: Store) -> None:
-    store.commit(batch(fetched("1")))
-    store.consider(ids("1", "2", "3"), EVERYTHING)
-    store.enlist()
-    [july] = store.coverage()
-    assert (july.landed, july.never_asked) == (1, 2)
-
-
 def test_a_device_that_only_the_ledger_knows_is_missing_where_it_was_not_asked(store: Store) -> None:
     store.commit(batch(fetched("1"), Absent(Cell(ids("2")[0], Dataset.MONTH, JULY.next()))))
     assert store.table("devices").num_rows == 0
@@ -305,14 +290,6 @@ def test_the_last_run_is_the_one_that_was_begun_last_whatever_the_clock_said(sto
     assert store.last_run() == LastRun("land", NOW - timedelta(days=9), None, None, None)
 
 
-def test_the_day_that_was_synced_as_of_is_told_once_there_was_a_sync(store: Store) -> None:
-    store.commit(batch(fetched("1"), as_of=date(2024, 8, 5)))
-    assert store.synced_as_of() is None
-    store.begin("run-1", "sync", NOW)
-    store.commit(batch(absent("2"), as_of=date(2024, 8, 4)))
-    assert store.synced_as_of() == date(2024, 8, 5)
-
-
 def test_the_devices_with_a_cell_that_failed_last_time_are_told_once_each(store: Store) -> None:
     august = evolve(failed("2"), cell=Cell(ids("2")[0], Dataset.MONTH, JULY.next()))
     store.commit(batch(failed("3"), failed("2"), failed("1"), august, absent("4")))
@@ -322,7 +299,8 @@ def test_the_devices_with_a_cell_that_failed_last_time_are_told_once_each(store:
 
 def test_an_empty_store_covers_nothing_and_has_no_failures(store: Store) -> None:
     assert store.failed_devices() == []
-    assert store.synced_as_of() is None
+    assert store.last_run() is None
+    assert not store.knows_devices()
     assert store.coverage() == []
     assert store.failures() == []
     assert store.consumption_by_appliance(Dataset.MONTH, JULY) == []
@@ -372,7 +350,8 @@ def test_nothing_consumed_has_no_share(store: Store) -> None:
 
 def test_an_unknown_table_is_refused_with_those_there_are(store: Store) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"no table 'runs; DROP'.*consumption, totals, cycles, devices, ledger, runs"
+        ConfigurationError,
+        match=r"no table 'runs; DROP'.*consumption, totals, cycles, devices, expected, ledger, runs",
     ):
         store.table("runs; DROP")
 

@@ -72,8 +72,9 @@ def test_a_writer_waits_until_the_readers_are_gone(
     leaving = threading.Thread(target=leave)
     leaving.start()
     with open_store(path):
-        assert holder.returncode == 0, "the writer did not wait"
-    leaving.join()
+        leaving.join()
+        assert holder.returncode == 0
+    assert looked.is_set(), "the writer did not wait"
 
 
 @on_linux

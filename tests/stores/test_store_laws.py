@@ -1,4 +1,4 @@
-"""Any sequence of runs, look-ups, pages and commits, compared with a model of two dicts."""
+"""Any sequence of runs, look-ups, lists, pages and commits, compared with a model of dicts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pytest
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from store_cases import JULY, NOW, WEEK_28, absent, batch, failed, fetched
+from store_model import Entry, Model, Sighting
 
-from voltaware_async.cells import Absent, Cell, Dataset, Fetched, Seen
+from voltaware_async.cells import Cell, Dataset, Seen
 from voltaware_async.errors import StoreError
 from voltaware_async.records.devices import Device, DeviceId, Locale
-from voltaware_async.stores import Coverage, open_store
-from voltaware_async.stores.agenda import Absence, Agenda, Count, Turn
+from voltaware_async.stores import open_store
+from voltaware_async.stores.agenda import Absence, Agenda, Turn
 from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ PARTS: Final[list[Part]] = [
     (Dataset.WEEK, WEEK_28),
 ]
 FIRST_DAY: Final = date(2024, 8, 1)
+# After every first event: one that is still to come tells nothing.
+SEEN_AT: Final = datetime(2024, 10, 1, tzinfo=UTC)
 RULES: Final[list[Callable[[Absence], bool]]] = [
     lambda _: True,
     lambda _: False,
@@ -44,6 +47,7 @@ RULES: Final[list[Callable[[Absence], bool]]] = [
     lambda absence: absence.asked_on > FIRST_DAY,
     lambda absence: absence.absent_since < absence.asked_on,
     lambda absence: absence.dataset is Dataset.MONTH,
+    lambda absence: absence.period == JULY,
 ]
 
 parts = st.sampled_from(PARTS)
@@ -73,135 +77,6 @@ def outcomes(draw: st.DrawFn, devices: Sequence[DeviceId], part: Part) -> list[O
             draw(st.sampled_from([fetched(""), absent(""), absent("", http_status=204), failed("")]))
         ]
     ]
-
-
-@frozen
-class Entry:
-    """What the ledger has of a cell."""
-
-    status: str
-    attempts: int
-    http_status: int | None
-    run_id: str
-    asked_on: date
-    absent_since: date | None
-
-
-@frozen
-class Sighting:
-    """What the table `devices` has of a device; nothing but its id where it was never looked up."""
-
-    first_day: date | None = None
-    is_dormant: bool = False
-    asked_on: date | None = None
-
-    def has_data_by(self, last_day: date) -> bool:
-        return not self.is_dormant and (self.first_day is None or self.first_day <= last_day)
-
-
-@define
-class Model:
-    """Say in plain Python what a store has to answer."""
-
-    ledger: dict[Cell, Entry] = field(factory=dict)
-    devices: dict[DeviceId, Sighting] = field(factory=dict)
-    run_id: str | None = None
-    named: list[DeviceId] = field(factory=list)
-    agenda: Agenda = field(factory=lambda: Agenda(as_of=FIRST_DAY))
-    due: set[Absence] = field(factory=set)
-    recalled: dict[DeviceId, Sighting] = field(factory=dict)
-
-    def consider(self, named: list[DeviceId], agenda: Agenda) -> None:
-        self.named, self.agenda = named, agenda
-        absences = {it for cell, entry in self.ledger.items() if (it := _absence(cell, entry))}
-        self.due = {it for it in absences if agenda.asks_again(it)}
-        self.recall()
-
-    def recall(self) -> None:
-        known = {device: self.devices.get(device, Sighting()) for device in self.named}
-        minds = self.agenda.minds_first_event
-        self.recalled = (
-            known if minds else {name: Sighting(asked_on=it.asked_on) for name, it in known.items()}
-        )
-
-    def numbered(self) -> list[tuple[int, DeviceId]]:
-        first = {device: n for n, device in reversed(list(enumerate(self.named)))}
-        return sorted((n, device) for device, n in first.items())
-
-    def wants(self, turn: Turn, device: DeviceId, part: Part) -> bool:
-        if not self.recalled[device].has_data_by(part[1].end):
-            return False
-        cell = Cell(device, *part)
-        entry = self.ledger.get(cell)
-        if entry is None or turn is Turn.FIRST:
-            return entry is None and turn is Turn.FIRST and self.agenda.never_asked
-        is_due = entry.status == "failed" or _absence(cell, entry) in self.due
-        return is_due and entry.run_id != self.run_id
-
-    def outstanding(self, part: Part, turn: Turn, after: int = -1) -> list[tuple[int, DeviceId]]:
-        return [(n, it) for n, it in self.numbered() if n > after and self.wants(turn, it, part)]
-
-    def count(self, part: Part) -> Count:
-        never_asked, again = (len(self.outstanding(part, turn)) for turn in Turn)
-        in_ledger = sum(Cell(device, *part) in self.ledger for _, device in self.numbered())
-        return Count(*part, never_asked, again, in_ledger - again)
-
-    def unseen(self, some: list[Part]) -> list[tuple[int, DeviceId]]:
-        if not self.agenda.minds_first_event:
-            return []
-        lacking = [
-            (n, device)
-            for n, device in self.numbered()
-            if any(Cell(device, *part) not in self.ledger for part in some)
-        ]
-        return [(n, device) for n, device in lacking if self._is_unseen(self.recalled[device])]
-
-    def _is_unseen(self, known: Sighting) -> bool:
-        if known.asked_on is None or not known.is_dormant:
-            return known.asked_on is None
-        age = (self.agenda.as_of - known.asked_on).days
-        return age >= 7 or age < 0
-
-    def coverage(self, expected: Sequence[Part]) -> list[Coverage]:
-        shown = {(cell.dataset, cell.period) for cell in self.ledger} | set(expected)
-        order = list(Dataset)
-        return [
-            self._covered(part) for part in sorted(shown, key=lambda it: (order.index(it[0]), it[1].start))
-        ]
-
-    def _covered(self, part: Part) -> Coverage:
-        mine = {cell.device_id: it for cell, it in self.ledger.items() if (cell.dataset, cell.period) == part}
-        statuses = [entry.status for entry in mine.values()]
-        known = {cell.device_id: Sighting() for cell in self.ledger} | self.devices
-        lacking = [it for name, it in known.items() if name not in mine and it.has_data_by(part[1].end)]
-        ended = (statuses.count(status) for status in ("landed", "absent", "failed"))
-        return Coverage(*part, *ended, len(lacking))
-
-    def commit(self, ended: list[Outcome], run_id: str, as_of: date) -> None:
-        for outcome in ended:
-            before = self.ledger.get(outcome.cell)
-            since = before.absent_since if before else None
-            status = "landed" if isinstance(outcome, Fetched) else type(outcome).__name__.lower()
-            if isinstance(outcome, Absent):
-                since = since or as_of
-            self.ledger[outcome.cell] = Entry(
-                status,
-                (before.attempts if before else 0) + outcome.attempts,
-                200 if isinstance(outcome, Fetched) else outcome.http_status,
-                run_id,
-                as_of,
-                None if status == "landed" else since,
-            )
-
-    def refuses(self, cells: list[Cell]) -> bool:
-        landed = any(cell in self.ledger and self.ledger[cell].status == "landed" for cell in cells)
-        return landed or len(set(cells)) < len(cells)
-
-
-def _absence(cell: Cell, entry: Entry) -> Absence | None:
-    if entry.status != "absent" or entry.http_status is None or entry.absent_since is None:
-        return None
-    return Absence(cell.dataset, entry.http_status, entry.absent_since, entry.asked_on)
 
 
 class Runs(RuleBasedStateMachine):
@@ -258,16 +133,18 @@ class Runs(RuleBasedStateMachine):
     def see(self, device: DeviceId, state: str | None, first_day: date | None, as_of: date) -> None:
         noon = first_day and datetime.combine(first_day, time(12), UTC)
         seen = Seen(device, Device(state, first_event=noon, locale=Locale(time_zone_id="UTC")))
-        self.store.see(devices_seen([seen], NOW, as_of))
+        self.store.see(devices_seen([seen], SEEN_AT, as_of))
         is_dormant = state == "never_connected" and first_day is None
-        self.model.devices[device] = Sighting(first_day, is_dormant, as_of)
+        self.model.see(device, Sighting(first_day, is_dormant, as_of))
 
-    @rule()
-    def enlist(self) -> None:
-        self.store.enlist()
-        for device in self.model.named:
-            self.model.devices.setdefault(device, Sighting())
-        self.model.recall()
+    @rule(listed_on=st.none() | days)
+    def take_stock(self, listed_on: date | None) -> None:
+        assert self.store.take_stock(listed_on) == self.model.take_stock(listed_on)
+
+    @rule(some=st.lists(parts), night=st.none() | days)
+    def expect(self, some: list[Part], night: date | None) -> None:
+        self.store.expect(some, night)
+        self.model.expect(some, night)
 
     @rule(some=st.lists(parts, unique=True), limit=st.integers(1, 4))
     def page_through_the_unseen(self, some: list[Part], limit: int) -> None:
@@ -335,11 +212,24 @@ class Runs(RuleBasedStateMachine):
             )
 
     @invariant()
-    def every_device_that_was_seen_or_enlisted_is_known_once(self) -> None:
+    def every_device_that_was_seen_or_listed_is_known_once(self) -> None:
         rows = self.store.table("devices").to_pylist()
-        found = {row["device_id"]: (row["first_day"], row["asked_on"]) for row in rows}
+        found = {row["device_id"]: (row["first_day"], row["asked_on"], row["unlisted_since"]) for row in rows}
         assert len(found) == len(rows)
-        assert found == {name: (it.first_day, it.asked_on) for name, it in self.model.devices.items()}
+        assert found == {
+            name: (it.first_day, it.asked_on, it.unlisted_since) for name, it in self.model.devices.items()
+        }
+        assert self.store.knows_devices() == bool(rows)
+
+    @invariant()
+    def every_expected_part_stands_once(self) -> None:
+        found = [tuple(row.values()) for row in self.store.table("expected").to_pylist()]
+        expected = [
+            (dataset.value, period.start, period.end, night)
+            for (dataset, period), night in self.model.expected.items()
+        ]
+        assert sorted(found, key=repr) == sorted(expected, key=repr)
+        assert self.store.expected_until() == self.model.expected_until()
 
     @invariant()
     def what_is_outstanding_is_counted(self) -> None:
@@ -347,8 +237,7 @@ class Runs(RuleBasedStateMachine):
 
     @invariant()
     def what_is_covered_is_counted(self) -> None:
-        assert self.store.coverage() == self.model.coverage([])
-        assert self.store.coverage(PARTS) == self.model.coverage(PARTS)
+        assert self.store.coverage() == self.model.coverage()
 
 
 TestRuns = Runs.TestCase

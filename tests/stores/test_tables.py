@@ -26,8 +26,9 @@ COLUMNS: Final = {
     "devices": (
         "device_id VARCHAR, connection_state VARCHAR, firmware VARCHAR, first_event TIMESTAMPTZ, "
         "last_event TIMESTAMPTZ, iso_country_code VARCHAR, iso_locale_code VARCHAR, time_zone_id VARCHAR, "
-        "seen_at TIMESTAMPTZ, asked_on DATE, first_day DATE"
+        "seen_at TIMESTAMPTZ, asked_on DATE, first_day DATE, unlisted_since DATE"
     ),
+    "expected": "dataset VARCHAR, period_start DATE, period_end DATE, night DATE",
     "runs": (
         "run_id VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, outcome VARCHAR, "
         "planned BIGINT, landed BIGINT, absent BIGINT, failed BIGINT, unasked BIGINT, skipped BIGINT, "

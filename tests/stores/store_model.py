@@ -1,0 +1,184 @@
+"""A store in plain Python: what it has to answer after any sequence of runs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import define, evolve, field, frozen
+
+from voltaware_async.cells import Absent, Cell, Dataset, Fetched
+from voltaware_async.stores import Coverage
+from voltaware_async.stores.agenda import Absence, Agenda, Count, Turn
+
+if TYPE_CHECKING:
+    from voltaware_async.cells import Outcome
+    from voltaware_async.periods import Period
+    from voltaware_async.records.devices import DeviceId
+
+Part: TypeAlias = "tuple[Dataset, Period]"
+
+
+@frozen
+class Entry:
+    """What the ledger has of a cell."""
+
+    status: str
+    attempts: int
+    http_status: int | None
+    run_id: str
+    asked_on: date
+    absent_since: date | None
+
+
+@frozen
+class Sighting:
+    """What the table `devices` has of a device; nothing but its id where it was never looked up."""
+
+    first_day: date | None = None
+    is_dormant: bool = False
+    asked_on: date | None = None
+    unlisted_since: date | None = None
+
+    def has_data_by(self, last_day: date) -> bool:
+        return not self.is_dormant and (self.first_day is None or self.first_day <= last_day)
+
+    def is_to_be_looked_up(self, oldest_end: date, as_of: date) -> bool:
+        if self.asked_on is None or self.has_data_by(oldest_end):
+            return self.asked_on is None
+        age = (as_of - self.asked_on).days
+        return age >= 7 or age < 0
+
+
+@define
+class Model:
+    """Say in plain Python what a store has to answer."""
+
+    ledger: dict[Cell, Entry] = field(factory=dict)
+    devices: dict[DeviceId, Sighting] = field(factory=dict)
+    expected: dict[Part, date | None] = field(factory=dict)
+    run_id: str | None = None
+    named: list[DeviceId] = field(factory=list)
+    agenda: Agenda = field(factory=lambda: Agenda(as_of=date(2024, 8, 1)))
+    due: set[Absence] = field(factory=set)
+    recalled: dict[DeviceId, Sighting] = field(factory=dict)
+
+    def consider(self, named: list[DeviceId], agenda: Agenda) -> None:
+        self.named, self.agenda = named, agenda
+        absences = {it for cell, entry in self.ledger.items() if (it := _absence(cell, entry))}
+        self.due = {it for it in absences if agenda.asks_again(it)}
+        self.recall()
+
+    def recall(self) -> None:
+        known = {device: self.devices.get(device, Sighting()) for device in self.named}
+        minds = self.agenda.minds_first_event
+        self.recalled = (
+            known if minds else {name: Sighting(asked_on=it.asked_on) for name, it in known.items()}
+        )
+
+    def take_stock(self, listed_on: date | None) -> int:
+        self.recall()
+        if listed_on is None:
+            return 0
+        for device in self.named:
+            self.devices[device] = evolve(self.devices.get(device, Sighting()), unlisted_since=None)
+        gone = {name: it for name, it in self.devices.items() if name not in self.named}
+        newly = {
+            name: evolve(it, unlisted_since=listed_on) for name, it in gone.items() if not it.unlisted_since
+        }
+        self.devices |= newly
+        return len(newly)
+
+    def expect(self, some: list[Part], night: date | None) -> None:
+        for part in some:
+            self.expected[part] = self.expected.get(part) or night
+
+    def expected_until(self) -> dict[Dataset, date]:
+        until: dict[Dataset, date] = {}
+        for (dataset, period), night in self.expected.items():
+            if night:
+                until[dataset] = max(until.get(dataset, period.end), period.end)
+        return until
+
+    def see(self, device: DeviceId, sighting: Sighting) -> None:
+        before = self.devices.get(device, Sighting())
+        self.devices[device] = evolve(sighting, unlisted_since=before.unlisted_since)
+
+    def numbered(self) -> list[tuple[int, DeviceId]]:
+        first = {device: n for n, device in reversed(list(enumerate(self.named)))}
+        return sorted((n, device) for device, n in first.items())
+
+    def wants(self, turn: Turn, device: DeviceId, part: Part) -> bool:
+        if not self.recalled[device].has_data_by(part[1].end):
+            return False
+        cell = Cell(device, *part)
+        entry = self.ledger.get(cell)
+        if entry is None or turn is Turn.FIRST:
+            return entry is None and turn is Turn.FIRST and self.agenda.never_asked
+        is_due = entry.status == "failed" or _absence(cell, entry) in self.due
+        return is_due and entry.run_id != self.run_id
+
+    def outstanding(self, part: Part, turn: Turn, after: int = -1) -> list[tuple[int, DeviceId]]:
+        return [(n, it) for n, it in self.numbered() if n > after and self.wants(turn, it, part)]
+
+    def count(self, part: Part) -> Count:
+        never_asked, again = (len(self.outstanding(part, turn)) for turn in Turn)
+        in_ledger = sum(Cell(device, *part) in self.ledger for _, device in self.numbered())
+        return Count(*part, never_asked, again, in_ledger - again)
+
+    def unseen(self, some: list[Part]) -> list[tuple[int, DeviceId]]:
+        if not self.agenda.minds_first_event:
+            return []
+        lacking = [
+            (n, device)
+            for n, device in self.numbered()
+            if any(Cell(device, *part) not in self.ledger for part in some)
+        ]
+        oldest_end = min((period.end for _, period in some), default=date.max)
+        return [
+            (n, device)
+            for n, device in lacking
+            if self.recalled[device].is_to_be_looked_up(oldest_end, self.agenda.as_of)
+        ]
+
+    def coverage(self) -> list[Coverage]:
+        shown = {(cell.dataset, cell.period) for cell in self.ledger} | self.expected.keys()
+        order = list(Dataset)
+        return [
+            self._covered(part) for part in sorted(shown, key=lambda it: (order.index(it[0]), it[1].start))
+        ]
+
+    def _covered(self, part: Part) -> Coverage:
+        mine = {cell.device_id: it for cell, it in self.ledger.items() if (cell.dataset, cell.period) == part}
+        statuses = [entry.status for entry in mine.values()]
+        of_ledger = {cell.device_id: Sighting() for cell in self.ledger}
+        listed = {name: it for name, it in (self.devices or of_ledger).items() if not it.unlisted_since}
+        lacking = [it for name, it in listed.items() if name not in mine and it.has_data_by(part[1].end)]
+        ended = (statuses.count(status) for status in ("landed", "absent", "failed"))
+        return Coverage(*part, *ended, len(lacking))
+
+    def commit(self, ended: list[Outcome], run_id: str, as_of: date) -> None:
+        for outcome in ended:
+            before = self.ledger.get(outcome.cell)
+            since = before.absent_since if before else None
+            status = "landed" if isinstance(outcome, Fetched) else type(outcome).__name__.lower()
+            if isinstance(outcome, Absent):
+                since = min(since or as_of, as_of)
+            self.ledger[outcome.cell] = Entry(
+                status,
+                (before.attempts if before else 0) + outcome.attempts,
+                200 if isinstance(outcome, Fetched) else outcome.http_status,
+                run_id,
+                as_of,
+                None if status == "landed" else since,
+            )
+
+    def refuses(self, cells: list[Cell]) -> bool:
+        landed = any(cell in self.ledger and self.ledger[cell].status == "landed" for cell in cells)
+        return landed or len(set(cells)) < len(cells)
+
+
+def _absence(cell: Cell, entry: Entry) -> Absence | None:
+    if entry.status != "absent" or entry.http_status is None or entry.absent_since is None:
+        return None
+    return Absence(cell.dataset, cell.period, entry.http_status, entry.absent_since, entry.asked_on)
