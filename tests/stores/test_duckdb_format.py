@@ -51,14 +51,14 @@ INSERT INTO voltaware_store VALUES (1);
 """
 LANDED: Final = """
 INSERT INTO ledger VALUES
-    ('1', 'month', '2024-07-01', '2024-07-31', 'landed', 2, 200, NULL, 'r1', '2024-08-03T02:30Z'),
-    ('2', 'month', '2024-07-01', '2024-07-31', 'absent', 1, 404, NULL, 'r1', '2024-08-03T23:30-04'),
-    ('3', 'month', '2024-07-01', '2024-07-31', 'failed', 4, 500, 'it broke', 'r1', '2024-08-03T02:30Z'),
-    ('1', 'week', '2024-07-08', '2024-07-14', 'absent', 1, 204, NULL, 'r2', '2024-08-05T00:00Z');
+    ('1', 'month', '2024-07-01', '2024-07-31', 'landed', 2, 200, NULL, 'r1', '2024-08-03 02:30:00+00'),
+    ('2', 'month', '2024-07-01', '2024-07-31', 'absent', 1, 404, NULL, 'r1', '2024-08-03 23:30:00-04'),
+    ('3', 'month', '2024-07-01', '2024-07-31', 'failed', 4, 500, 'it broke', 'r1', '2024-08-03 02:30:00+00'),
+    ('1', 'week', '2024-07-08', '2024-07-14', 'absent', 1, 204, NULL, 'r2', '2024-08-05 00:00:00+00');
 INSERT INTO totals VALUES ('1', 'month', '2024-07-01', '2024-07-31', 12.5, 0);
 INSERT INTO consumption VALUES ('1', 'month', '2024-07-01', '2024-07-31', 'fridge', 12.5);
 INSERT INTO runs (run_id, command, started_at, outcome, failed) VALUES
-    ('r1', 'pull', '2024-08-03T02:00Z', 'incomplete', 1), ('r2', 'pull', '2024-08-05T00:00Z', 'complete', 0);
+    ('r1', 'pull', '2024-08-03T02:00Z', 'incomplete', 1), ('r2', 'pull', '2024-08-05 00:00:00+00', 'complete', 0);
 """
 ADDED: Final = {"asked_on", "absent_since"}
 
