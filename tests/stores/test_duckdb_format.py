@@ -58,7 +58,8 @@ INSERT INTO ledger VALUES
 INSERT INTO totals VALUES ('1', 'month', '2024-07-01', '2024-07-31', 12.5, 0);
 INSERT INTO consumption VALUES ('1', 'month', '2024-07-01', '2024-07-31', 'fridge', 12.5);
 INSERT INTO runs (run_id, command, started_at, outcome, failed) VALUES
-    ('r1', 'pull', '2024-08-03 02:00:00+00', 'incomplete', 1), ('r2', 'pull', '2024-08-05 00:00:00+00', 'complete', 0);
+    ('r1', 'pull', '2024-08-03 02:00:00+00', 'incomplete', 1),
+    ('r2', 'pull', '2024-08-05 00:00:00+00', 'complete', 0);
 """
 ADDED: Final = {"asked_on", "absent_since"}
 
