@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 DEVICES: Final = 650
 CELLS: Final = 4 * DEVICES
 CONCURRENCY: Final = 32
-# One batch is written while the next fills, and every worker has one cell under way and one in its hand.
-ASKED_AGAIN: Final = 2 * landing._BATCH_CELLS + 2 * CONCURRENCY
+# The batch that fills or is written, and every worker has one cell under way and one in its hand.
+ASKED_AGAIN: Final = landing._BATCH_CELLS + 2 * CONCURRENCY
 
 
 @frozen

@@ -43,9 +43,9 @@ __all__ = ["Landing", "Watcher"]
 
 logger: Final = logging.getLogger("voltaware_async")
 
-# A batch fills while the one before is written, so that a kill costs at most two of these: 1,000 cells.
-# Large enough to be cheap, and never older than a few seconds.
-_BATCH_CELLS: Final = 500
+# What a kill costs at most, beside what is in flight: nobody asks for more while a batch is written. Large
+# enough to be cheap, and never older than a few seconds.
+_BATCH_CELLS: Final = 1000
 _BATCH_AGE_S: Final = 5.0
 _PAGE_DEVICES: Final = 5000
 _PROGRESS_EVERY_S: Final = 0.1
@@ -226,17 +226,23 @@ class Landing:
                     yield [Cell(device_id, count.dataset, count.period) for device_id in page]
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
-        """Add an outcome to the batch; the worker whose outcome fills it waits until it is written."""
+        """Add an outcome to the batch; where that fills it, or while one is written, the worker waits."""
         self._batch.add(outcome)
         self._tally.add(outcome)
-        self._progressed()
-        return self._commit_if_due() if self._batch.is_due(_now()) else None
+        now = _now()
+        if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
+            self._report_now(now, self._watcher)
+        if self._writing.locked() or self._batch.is_due(now):
+            return self._commit_if_due()
+        return None
 
     def _progressed(self) -> None:
         """Tell the watcher where the run stands, if it was not told just now."""
         now = _now()
-        if self._watcher is None or now - self._reported < _PROGRESS_EVERY_S:
-            return
+        if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
+            self._report_now(now, self._watcher)
+
+    def _report_now(self, now: float, watcher: Watcher) -> None:
         self._reported = now
         traffic = self._traffic()
         progress = self._tally.progress(
@@ -246,7 +252,7 @@ class Landing:
             devices=self._survey.devices if self._survey else 0,
             devices_done=self._survey.done if self._survey else 0,
         )
-        self._watcher.progressed(progress)
+        watcher.progressed(progress)
 
     async def _keep_young(self) -> None:
         """Write a batch that grows old while nothing arrives."""
