@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores import Store
 
 _random = Random(1).random  # noqa: S311 - made-up values
-BATCH = 500
+BATCH = 1000
 APPLIANCES = tuple(ApplianceKey)[:8]
 MONTH = Month(2024, 7)
 WEEK = Week(date(2024, 7, 8))
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batches", type=int, default=80, help="batches of 500 cells per dataset")
+    parser.add_argument("--batches", type=int, default=40, help="batches of 1,000 cells per dataset")
     parser.add_argument("--dataset", type=Dataset, nargs="*", default=list(Dataset))
     settings = parser.parse_args()
     head = "dataset", "cells", "rows/cell", "batch µs", "commit µs", "sum µs", "RSS MB"
