@@ -117,7 +117,7 @@ def test_a_store_that_the_disk_has_no_room_for_is_not_there_at_all(pull: Pull, r
     assert not list(pull.folder.iterdir())
 
 
-@pytest.mark.parametrize("room", [900_000, 1_300_000, 1_600_000])
+@pytest.mark.parametrize("room", [1_300_000, 1_450_000, 1_600_000])
 def test_a_disk_that_fills_up_with_the_log_costs_one_batch_and_the_next_run_goes_on(
     pull: Pull, whole: Tables, room: int
 ) -> None:
