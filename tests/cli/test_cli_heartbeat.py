@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from attrs import define, evolve, field
+from clocks import Clock
 from conftest import start
 from processes import wait_until
 from side_by_side import side_by_side
@@ -250,14 +251,6 @@ def test_a_heartbeat_whose_folder_goes_away_costs_a_warning_and_no_run(
 
 
 # --- by its own clock ---------------------------------------------------------------------------------
-
-
-@define
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

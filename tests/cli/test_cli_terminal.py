@@ -12,7 +12,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import define, evolve
+from attrs import evolve
+from clocks import Clock
 from conftest import CLI
 from rich.console import Console
 from terminal import HIDE, Terminal
@@ -176,14 +177,6 @@ def test_a_live_display_shows_all_facts_and_fits(
 
 
 # --- by the clock -------------------------------------------------------------------------------------
-
-
-@define
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from voltaware_async.records.devices import DeviceId
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Night", "Wanted", "device_options", "night_options", "period_options", "wanted"]
+__all__ = ["NightOptions", "Wanted", "device_options", "night_options", "period_options", "wanted"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Wanted:
 
 
 @frozen
-class Night:
+class NightOptions:
     """Name the day that a night takes for today, None for the clock's, and how far it looks back."""
 
     as_of: date | None
@@ -82,7 +82,7 @@ def night_options(command: Callable[..., T]) -> Callable[..., T]:
             as_of_day(as_of)
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from None
-        return command(night=Night(as_of, horizon_months), **arguments)
+        return command(night=NightOptions(as_of, horizon_months), **arguments)
 
     return with_night
 

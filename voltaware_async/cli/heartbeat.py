@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from voltaware_async.cli.exits import Exit, of_error
 from voltaware_async.cli.recent import Recent
+from voltaware_async.cli.shown import instant
 from voltaware_async.cli.talk import say
 from voltaware_async.errors import ConfigurationError, StoreLockedError, VoltawareError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from voltaware_async.fleet.summary import Progress, Summary
@@ -114,7 +116,8 @@ class Heartbeat:
             file = _checked(path)
             if file == Path(os.path.realpath(self._store.removeprefix("duckdb:"))):
                 raise ConfigurationError(f"--heartbeat {path} is the store itself: name another file")
-            self._write_aside(file).unlink()
+            with self._written_aside(file):
+                pass
         except OSError as error:
             reason = error.strerror or error
             raise ConfigurationError(f"--heartbeat {path} cannot be written: {reason}") from None
@@ -147,25 +150,21 @@ class Heartbeat:
     def _write(self, path: Path) -> None:
         """Replace the file; a disk that hangs holds the event loop, as it would hold the store."""
         self._written = time.monotonic()
-        aside = self._write_aside(path)
-        try:
+        with self._written_aside(path) as aside:
             aside.replace(path)
-        except OSError:
-            with suppress(OSError):
-                aside.unlink()
-            raise
 
-    def _write_aside(self, path: Path) -> Path:
+    @contextmanager
+    def _written_aside(self, path: Path) -> Iterator[Path]:
+        """Write a file beside the path, which is gone afterwards, however that ends."""
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with aside.open("w", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask: monitoring is somebody else
                 file.write(json.dumps(self._content()) + "\n")
-        except OSError:
+            yield aside
+        finally:
             with suppress(OSError):
-                aside.unlink()
-            raise
-        return aside
+                aside.unlink(missing_ok=True)
 
     def _content(self) -> dict[str, str | int | float | None]:
         return {
@@ -223,7 +222,7 @@ def _checked(path: Path) -> Path:
 
 
 def _instant() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return instant(datetime.now(UTC))
 
 
 def _without_secrets(store: str) -> str:

@@ -15,13 +15,14 @@ from voltaware_async.cli.cell_options import device_options, night_options, peri
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import connection_options, json_option
 from voltaware_async.cli.run import run
+from voltaware_async.cli.shown import instant
 from voltaware_async.cli.tables import print_table
 from voltaware_async.stores.targets import open_to_plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from voltaware_async.cli.cell_options import Night
+    from voltaware_async.cli.cell_options import NightOptions
     from voltaware_async.cli.options import Connection
     from voltaware_async.client import VoltawareClient
     from voltaware_async.fleet.plan import Plan
@@ -51,7 +52,7 @@ def plan(
     connection: Connection,
     of: str | None,
     target: str | None,
-    night: Night,
+    night: NightOptions,
     periods: tuple[Period, ...],
     datasets: tuple[Dataset, ...],
     devices: tuple[DeviceId, ...] | None,
@@ -126,7 +127,7 @@ def _facts(planned: Plan, rate: float | None, window: float | None, now: datetim
     if rate is not None:
         seconds = planned.seconds_at(rate)
         facts["hours"] = round(seconds / _HOUR_S, 3)
-        facts["finish_at"] = _instant(now, seconds)
+        facts["finish_at"] = _finish(now, seconds)
     if window is not None:
         facts["window_hours"] = round(window / _HOUR_S, 3)
         facts["fits"] = None if rate is None else planned.fits(window, rate)
@@ -135,12 +136,12 @@ def _facts(planned: Plan, rate: float | None, window: float | None, now: datetim
     return facts
 
 
-def _instant(now: datetime, seconds: float) -> str | None:
+def _finish(now: datetime, seconds: float) -> str | None:
     try:
         finish = now + timedelta(seconds=seconds)
     except OverflowError:  # thousands of years
         return None
-    return f"{finish.isoformat(timespec='seconds').removesuffix('+00:00')}Z"
+    return instant(finish)
 
 
 def _parts(planned: Plan) -> list[dict[str, str | int]]:

@@ -16,7 +16,7 @@ from voltaware_async.cli.run_options import run_options
 if TYPE_CHECKING:
     import anyio
 
-    from voltaware_async.cli.cell_options import Night
+    from voltaware_async.cli.cell_options import NightOptions
     from voltaware_async.cli.options import Connection
     from voltaware_async.cli.run_options import RunOptions
     from voltaware_async.client import VoltawareClient
@@ -39,7 +39,7 @@ def sync(
     connection: Connection,
     options: RunOptions,
     target: str,
-    night: Night,
+    night: NightOptions,
     datasets: tuple[Dataset, ...],
     devices: tuple[DeviceId, ...] | None,
 ) -> None:

@@ -11,7 +11,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CutOff"]
+__all__ = ["CutOff", "asking_s"]
 
 # What is under way has that long to arrive; the last of it is left for the commit.
 _LAST_CALL_S: Final = 10.0
@@ -20,14 +20,25 @@ _COMMIT_S: Final = 1.0
 _COMMIT_SHARE: Final = 0.02
 
 
+def asking_s(seconds: float) -> float:
+    """Return for how long a run of so many seconds asks for anything new."""
+    return _drop_s(seconds) - min(_LAST_CALL_S, seconds * _LAST_CALL_SHARE)
+
+
+def _drop_s(seconds: float) -> float:
+    """Return after how long what is still under way is dropped."""
+    return seconds - min(_COMMIT_S, seconds * _COMMIT_SHARE)
+
+
 class CutOff:
     """Bound a run by `seconds` from now; None is no bound."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end: float | None = None
         if seconds is not None:
-            self._end = asyncio.get_running_loop().time() + seconds - min(_COMMIT_S, seconds * _COMMIT_SHARE)
-            self._last_call = self._end - min(_LAST_CALL_S, seconds * _LAST_CALL_SHARE)
+            now = asyncio.get_running_loop().time()
+            self._end = now + _drop_s(seconds)
+            self._last_call = now + asking_s(seconds)
         self._has_struck = False
 
     @property

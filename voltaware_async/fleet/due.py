@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from voltaware_async.cells import Dataset
 from voltaware_async.errors import ConfigurationError
-from voltaware_async.fleet.plan import Slice
+from voltaware_async.fleet.plan import Slice, paired
 from voltaware_async.periods import Month, Week
 from voltaware_async.stores.agenda import Agenda
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores.agenda import Absence
     from voltaware_async.stores.ledger import LastRun
 
-__all__ = ["HORIZON_MONTHS", "as_of_day", "due_slices", "is_due_again", "today", "tonight"]
+__all__ = ["HORIZON_MONTHS", "as_of_day", "due_slices", "is_due_again", "missed_slices", "today", "tonight"]
 
 HORIZON_MONTHS: Final = 3
 
@@ -88,14 +88,7 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
     """
     if as_of < _EARLIEST:  # by a clock that was never set: there is no period so early
         return ()
-    wanted = tuple(dict.fromkeys(datasets))
-    due = _periods_since(_months_on(Month.of(as_of), -horizon_months), as_of)
-    return tuple(
-        Slice(dataset, period)
-        for period in sorted(due, key=lambda period: (period.start, period.end))
-        for dataset in wanted
-        if dataset.period_type is type(period)
-    )
+    return paired(datasets, _periods_since(_months_on(Month.of(as_of), -horizon_months), as_of))
 
 
 def missed_slices(

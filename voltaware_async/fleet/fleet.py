@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from voltaware_async.cells import Dataset
-from voltaware_async.errors import (
-    DecodeError,
-    OutageError,
-    ProtocolError,
-    RedirectError,
-    UnexpectedResponseError,
-)
+from voltaware_async.errors import ApiError, OutageError
 from voltaware_async.fleet.cut_off import CutOff
 from voltaware_async.fleet.due import HORIZON_MONTHS, as_of_day, due_slices, missed_slices, today, tonight
 from voltaware_async.fleet.job import Job, Night
-from voltaware_async.fleet.outage import OutageGuard
+from voltaware_async.fleet.outage import OutageGuard, is_from_elsewhere
 from voltaware_async.fleet.plan import Plan, Slice, cells, slices
 from voltaware_async.fleet.pull import pull
 from voltaware_async.fleet.supply import one_page
@@ -245,9 +239,9 @@ class Fleet:
         """Return the list of devices; OutageError where something else answers in the API's place."""
         try:
             return await self._list_devices()
-        except DecodeError:
-            raise
-        except (UnexpectedResponseError, ProtocolError, RedirectError) as error:
+        except ApiError as error:
+            if not is_from_elsewhere(error):
+                raise
             raise OutageError(f"there is no list of devices to go by: {error}") from None
 
 

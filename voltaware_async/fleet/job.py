@@ -43,7 +43,16 @@ class Job:
     @property
     def parts(self) -> list[tuple[Dataset, Period]]:
         """The slices as a store takes them."""
-        return [(part.dataset, part.period) for part in self.slices]
+        return _parts(self.slices)
+
+    @property
+    def missed_parts(self) -> list[tuple[Dataset, Period]]:
+        """The missed slices as a store takes them."""
+        return _parts(self.missed)
+
+
+def _parts(slices: Sequence[Slice]) -> list[tuple[Dataset, Period]]:
+    return [(part.dataset, part.period) for part in slices]
 
 
 @frozen

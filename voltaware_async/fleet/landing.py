@@ -7,6 +7,7 @@ import logging
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from anyio import CancelScope
@@ -19,7 +20,7 @@ from voltaware_async.fleet.crew import Crew
 from voltaware_async.fleet.speed import Speed
 from voltaware_async.fleet.store_thread import StoreThread
 from voltaware_async.fleet.summary import Tally
-from voltaware_async.fleet.supply import Supply, one_page
+from voltaware_async.fleet.supply import Supply, one_page, paged
 from voltaware_async.fleet.survey import Survey
 from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from voltaware_async.fleet.job import Job
     from voltaware_async.fleet.summary import Progress, Summary
     from voltaware_async.fleet.survey import LookUp
+    from voltaware_async.records.devices import DeviceId
     from voltaware_async.stores.agenda import Count
     from voltaware_async.stores.store import Store
     from voltaware_async.transport.traffic import Traffic
@@ -181,7 +183,7 @@ class Landing:
         self._store.expect(job.parts, job.night)
         self._store.consider(job.devices, job.agenda)
         if job.missed:
-            self._store.expect([(part.dataset, part.period) for part in job.missed], job.night)
+            self._store.expect(job.missed_parts, job.night)
             periods = [str(part.period) for part in job.missed]
             logger.warning(
                 "nights were skipped: %s to %s lie behind the horizon now, and were never asked; a longer "
@@ -214,35 +216,32 @@ class Landing:
         """
         for turn in Turn:
             for count in counts:
-                if not count.of(turn):
-                    continue
-                last = -1
-                while True:
-                    page, last = await self._thread.call(
-                        self._store.outstanding, count.dataset, count.period, turn, last, _PAGE_DEVICES
-                    )
-                    if not page:
-                        break
-                    yield [Cell(device_id, count.dataset, count.period) for device_id in page]
+                if count.of(turn):
+                    async for page in paged(partial(self._page, count, turn)):
+                        yield [Cell(device_id, count.dataset, count.period) for device_id in page]
+
+    def _page(self, count: Count, turn: Turn, after: int) -> Awaitable[tuple[Sequence[DeviceId], int]]:
+        return self._thread.call(
+            self._store.outstanding, count.dataset, count.period, turn, after, _PAGE_DEVICES
+        )
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
         """Add an outcome to the batch; where that fills it, or while one is written, the worker waits."""
         self._batch.add(outcome)
         self._tally.add(outcome)
         now = _now()
-        if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
-            self._report_now(now, self._watcher)
+        self._tell(now)
         if self._writing.locked() or self._batch.is_due(now):
             return self._commit_if_due()
         return None
 
     def _progressed(self) -> None:
-        """Tell the watcher where the run stands, if it was not told just now."""
-        now = _now()
-        if self._watcher is not None and now - self._reported >= _PROGRESS_EVERY_S:
-            self._report_now(now, self._watcher)
+        self._tell(_now())
 
-    def _report_now(self, now: float, watcher: Watcher) -> None:
+    def _tell(self, now: float) -> None:
+        """Tell the watcher where the run stands, if it was not told just now."""
+        if self._watcher is None or now - self._reported < _PROGRESS_EVERY_S:
+            return
         self._reported = now
         traffic = self._traffic()
         progress = self._tally.progress(
@@ -252,7 +251,7 @@ class Landing:
             devices=self._survey.devices if self._survey else 0,
             devices_done=self._survey.done if self._survey else 0,
         )
-        watcher.progressed(progress)
+        self._watcher.progressed(progress)
 
     async def _keep_young(self) -> None:
         """Write a batch that grows old while nothing arrives."""

@@ -24,7 +24,7 @@ from voltaware_async.errors import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["OutageGuard", "is_no_answer"]
+__all__ = ["OutageGuard", "is_from_elsewhere", "is_no_answer"]
 
 # A short outage is waited out, before a cell counts as failed or the API as out.
 _HOLDS_S: Final = (1.0, 2.0, 4.0)
@@ -34,13 +34,6 @@ _LONGEST_ROW: Final = 16
 # The gateway's word for a service that is away. Any other 5xx may be the device's own.
 _AWAY: Final = frozenset({502, 503, 504})
 
-_NO_ANSWER: Final = (
-    UnavailableError,
-    AuthenticationError,
-    ProtocolError,
-    RedirectError,
-    UnexpectedResponseError,
-)
 
 T = TypeVar("T")
 R = TypeVar("R", Outcome, Lookup)
@@ -150,12 +143,18 @@ def _unavailability(outcome: Outcome | Lookup) -> VoltawareError | None:
 
 
 def is_no_answer(error: VoltawareError) -> bool:
-    """Tell whether the API itself has not answered: it is away, or something else stands in its place.
+    """Tell whether the API itself has not answered: it is away, lets nobody in, or is not what answers."""
+    return isinstance(error, UnavailableError | AuthenticationError) or is_from_elsewhere(error)
 
-    A page of a login wall, a redirection, a 401 to a fresh token are of no device's own making. JSON that is
-    not as documented is an answer, if a bad one.
+
+def is_from_elsewhere(error: VoltawareError) -> bool:
+    """Tell whether something else answers in the API's place, such as a login wall or a redirection.
+
+    JSON that is not as documented is the API's own answer, if a bad one.
     """
-    return isinstance(error, _NO_ANSWER) and not isinstance(error, DecodeError)
+    if isinstance(error, DecodeError):
+        return False
+    return isinstance(error, ProtocolError | RedirectError | UnexpectedResponseError)
 
 
 def _is_away(error: VoltawareError) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from voltaware_async.cells import Cell, Dataset
+from voltaware_async.fleet.cut_off import asking_s
 from voltaware_async.periods import Month, Period, Week
 from voltaware_async.stores.agenda import Count
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from voltaware_async.records.devices import DeviceId
 
-__all__ = ["Plan", "Slice", "cells", "slices"]
+__all__ = ["Plan", "Slice", "cells", "paired", "slices"]
 
 
 @frozen
@@ -28,15 +29,8 @@ class Slice:
     period: Period
 
 
-# The share of its rate that a run sustains, so as to be over it in no second; and the end of its time, in
-# which it asks nothing new.
+# The share of its rate that a run sustains, so as to be over it in no second.
 _SUSTAINED: Final = 0.985
-_LAST_CALL_S: Final = 11.0
-_LAST_CALL_SHARE: Final = 0.12
-
-
-def _usable(window_s: float) -> float:
-    return window_s - min(_LAST_CALL_S, window_s * _LAST_CALL_SHARE)
 
 
 @frozen
@@ -62,15 +56,15 @@ class Plan:
 
     def fits(self, window_s: float, rate: float) -> bool:
         """Tell whether it fits a window, in seconds, at a rate; with what a run leaves of both unused."""
-        return self.seconds_at(rate) <= _usable(window_s) * _SUSTAINED
+        return self.seconds_at(rate) <= asking_s(window_s) * _SUSTAINED
 
     def rate_for(self, window_s: float) -> float:
         """Return the rate, in requests per second, at which it fits a window of so many seconds."""
-        return self.requests / (_usable(window_s) * _SUSTAINED)
+        return self.requests / (asking_s(window_s) * _SUSTAINED)
 
     def nights_for(self, window_s: float, rate: float) -> int:
         """Return how many windows of so many seconds it takes at a rate."""
-        return math.ceil(self.seconds_at(rate) / (_usable(window_s) * _SUSTAINED))
+        return math.ceil(self.seconds_at(rate) / (asking_s(window_s) * _SUSTAINED))
 
 
 def slices(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slice, ...]:
@@ -79,9 +73,15 @@ def slices(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slic
     Raises ValueError where a dataset or a period finds no partner: nothing would be asked for it, and a
     run would look complete without it.
     """
+    wanted, named = tuple(datasets), tuple(periods)
+    _check_partners(wanted, named)
+    return paired(wanted, named)
+
+
+def paired(datasets: Iterable[Dataset], periods: Iterable[Period]) -> tuple[Slice, ...]:
+    """Pair them as `slices` does; those that find no partner are left out."""
     wanted = tuple(dict.fromkeys(datasets))
     ordered = sorted(dict.fromkeys(periods), key=lambda period: (period.start, period.end))
-    _check_partners(wanted, ordered)
     return tuple(
         Slice(dataset, period)
         for period in ordered

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Supply", "one_page"]
+__all__ = ["Supply", "one_page", "paged"]
 
 T = TypeVar("T")
 
@@ -16,6 +16,18 @@ T = TypeVar("T")
 async def one_page(items: Iterable[T]) -> AsyncIterator[Iterable[T]]:
     """Make a single page of what needs no waiting."""
     yield items
+
+
+async def paged(
+    turn: Callable[[int], Awaitable[tuple[Sequence[T], int]]],
+) -> AsyncIterator[Sequence[T]]:
+    """Turn the pages of a store, first to last; `turn` takes the position to go on after."""
+    last = -1
+    while True:
+        page, last = await turn(last)
+        if not page:
+            return
+        yield page
 
 
 class Supply(Generic[T]):

@@ -11,11 +11,11 @@ import anyio
 
 from voltaware_async.cells import Seen
 from voltaware_async.fleet.crew import Crew
-from voltaware_async.fleet.supply import Supply
+from voltaware_async.fleet.supply import Supply, paged
 from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from voltaware_async.cells import Lookup
     from voltaware_async.errors import VoltawareError
@@ -89,14 +89,13 @@ class Survey:
             await self._thread.call(self._store.see, rows)
 
     async def _pages(self) -> AsyncIterator[Iterable[DeviceId]]:
-        last = -1
-        while True:
-            page, last = await self._thread.call(self._store.unseen, last, _PAGE_DEVICES)
-            if not page:
-                # One device that does not answer must not hold up all the others' cells.
-                asyncio.get_running_loop().call_later(_STRAGGLERS_S, self._is_over.set)
-                return
+        async for page in paged(self._page):
             yield page
+        # One device that does not answer must not hold up all the others' cells.
+        asyncio.get_running_loop().call_later(_STRAGGLERS_S, self._is_over.set)
+
+    def _page(self, after: int) -> Awaitable[tuple[Sequence[DeviceId], int]]:
+        return self._thread.call(self._store.unseen, after, _PAGE_DEVICES)
 
     def _take(self, lookup: Lookup) -> Awaitable[None] | None:
         self.done += 1

@@ -77,8 +77,7 @@ def _set_share(connection: DuckDBPyConnection, megabytes: int) -> None:
 
 def empty_database() -> DuckDBPyConnection:
     """Make a store in memory: what a store would be that is not there yet."""
-    connection = duckdb.connect(":memory:", config={**_SETTINGS})
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = _connect(":memory:", read_only=False)
     create_tables(connection)
     return connection
 
@@ -137,7 +136,7 @@ def _connect_to_write(path: Path) -> DuckDBPyConnection:
         time.sleep(_LOOK_AGAIN_S)
 
 
-def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
+def _connect(path: Path | str, *, read_only: bool) -> DuckDBPyConnection:
     # DuckDB lets a process open a file twice if the settings are the same: a name of its own makes
     # every writer different from any other connection.
     name = "voltaware" if read_only else f"voltaware {uuid4().hex}"
