@@ -46,6 +46,8 @@ DOORS = {
     "uvloop": {"cli/"},
     "pyarrow": {"stores/"},
     "duckdb": {"stores/"},
+    "adbc_driver_postgresql": {"stores/"},
+    "adbc_driver_manager": {"stores/"},
 }
 CORE = ("aiohttp", "aiolimiter", "anyio", "attrs", "cattrs", "orjson")
 # The headings of the documentation, as it words them.

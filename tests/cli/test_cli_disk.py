@@ -33,7 +33,7 @@ SENTENCE = "voltaware: f.duckdb cannot be written: its file may not grow any mor
 OFTEN_MOVED = """
 import gc
 from voltaware_async.cli import main
-from voltaware_async.stores import duckdb_file
+from voltaware_async.stores.duckdb import file as duckdb_file
 gc.freeze = lambda: None  # the import above was early, and DuckDB would be missed at the end
 duckdb_file._SETTINGS["checkpoint_threshold"] = "100KB"
 main()

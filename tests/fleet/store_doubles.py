@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from voltaware_async import StoreError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from voltaware_async.stores import Store
     from voltaware_async.stores.batches import Batch
+
+T = TypeVar("T")
 
 PATIENCE_S = 10.0
 
@@ -25,16 +27,17 @@ class Wrapped:
         self.inside = 0
         self.most_inside = 0
 
-    def commit(self, batch: Batch) -> None:
-        self.alone(lambda: self.store.commit(batch))
+    def commit(self, batch: Batch, *, refreshes: bool = False) -> int:
+        restated = self.alone(lambda: self.store.commit(batch, refreshes=refreshes))
         self.committed.append(len(batch))
+        return restated
 
-    def alone(self, call: Callable[[], object]) -> None:
+    def alone(self, call: Callable[[], T]) -> T:
         """Notice a second caller: a store wants one at a time."""
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
         try:
-            call()
+            return call()
         finally:
             self.inside -= 1
 
@@ -53,12 +56,12 @@ class Held(Wrapped):
         self.entered = threading.Event()
         self.let_go = threading.Event()
         real = getattr(self, method)
-        setattr(self, method, lambda *args: self._held(real, args))
+        setattr(self, method, lambda *args, **options: self._held(lambda: real(*args, **options)))
 
-    def _held(self, real: Callable[..., object], args: tuple[object, ...]) -> object:
+    def _held(self, call: Callable[[], object]) -> object:
         self.entered.set()
         assert self.let_go.wait(PATIENCE_S), "nobody let the store go"
-        return real(*args)
+        return call()
 
 
 class Broken(Wrapped):
@@ -73,11 +76,11 @@ class Broken(Wrapped):
         real = getattr(self, method)
         calls = 0
 
-        def broken(*args: object) -> object:
+        def broken(*args: object, **options: object) -> object:
             nonlocal calls
             calls += 1
             if calls >= first:
                 raise StoreError(f"{method} no longer works")
-            return real(*args)
+            return real(*args, **options)
 
         setattr(self, method, broken)

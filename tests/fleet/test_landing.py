@@ -300,9 +300,10 @@ class Dated(Wrapped):
         super().__init__(store)
         self.times: list[float] = []
 
-    def commit(self, batch: Batch) -> None:
-        super().commit(batch)
+    def commit(self, batch: Batch, *, refreshes: bool = False) -> int:
+        restated = super().commit(batch, refreshes=refreshes)
         self.times.append(anyio.current_time())
+        return restated
 
 
 @pytest.fixture

@@ -31,11 +31,10 @@ class BreakingOnceOthersWait(Wrapped):
         self._progressed = threading.Condition()
         self.tried = 0
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch, *, refreshes: bool = False) -> int:
         self.tried += 1
         if self.tried != 2:
-            super().commit(batch)
-            return
+            return super().commit(batch, refreshes=refreshes)
         others = sum(self.committed) + len(batch) + 1
         with self._progressed:
             assert self._progressed.wait_for(lambda: self._done >= others, PATIENCE_S)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from voltaware_async import Cell, DeviceId, Outcome, Progress, VoltawareError
     from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.stores import Store
+    from voltaware_async.stores.batches import Batch
 
 pytestmark = pytest.mark.anyio
 
@@ -366,10 +367,10 @@ async def test_the_loop_goes_round_while_a_batch_is_written(store: Store, small_
     beats, enough = 0, threading.Event()
 
     class Patient(Wrapped):
-        def commit(self, batch: object) -> None:
+        def commit(self, batch: Batch, *, refreshes: bool = False) -> int:
             enough.clear()
             assert enough.wait(PATIENCE_S), "the loop stood still"
-            super().commit(batch)
+            return super().commit(batch, refreshes=refreshes)
 
     async def beat() -> None:
         nonlocal beats

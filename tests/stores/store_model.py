@@ -115,16 +115,19 @@ class Model:
         entry = self.ledger.get(cell)
         if entry is None or turn is Turn.FIRST:
             return entry is None and turn is Turn.FIRST and self.agenda.never_asked
-        is_due = entry.status == "failed" or _absence(cell, entry) in self.due
+        if turn is Turn.REFRESH:
+            is_due = entry.status == "landed" and self.agenda.refreshes(part[1])
+        else:
+            is_due = entry.status == "failed" or _absence(cell, entry) in self.due
         return is_due and entry.run_id != self.run_id
 
     def outstanding(self, part: Part, turn: Turn, after: int = -1) -> list[tuple[int, DeviceId]]:
         return [(n, it) for n, it in self.numbered() if n > after and self.wants(turn, it, part)]
 
     def count(self, part: Part) -> Count:
-        never_asked, again = (len(self.outstanding(part, turn)) for turn in Turn)
+        never_asked, again, refresh = (len(self.outstanding(part, turn)) for turn in Turn)
         in_ledger = sum(Cell(device, *part) in self.ledger for _, device in self.numbered())
-        return Count(*part, never_asked, again, in_ledger - again)
+        return Count(*part, never_asked, again, in_ledger - again - refresh, refresh)
 
     def unseen(self, some: list[Part]) -> list[tuple[int, DeviceId]]:
         if not self.agenda.minds_first_event:

@@ -4,9 +4,11 @@ import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_cases import (
@@ -27,6 +29,7 @@ from store_cases import (
 from voltaware_async.cells import Absent, Dataset, Failed, Fetched
 from voltaware_async.errors import ConfigurationError, VoltawareError
 from voltaware_async.protocol import codec
+from voltaware_async.records.devices import DeviceId
 from voltaware_async.records.disaggregation import (
     ApplianceConsumption,
     ApplianceCycles,
@@ -36,11 +39,16 @@ from voltaware_async.records.disaggregation import (
     MonthByWeeks,
     WeekOfMonth,
 )
-from voltaware_async.stores.batches import batch_of
-from voltaware_async.stores.tables import TABLES
+from voltaware_async.records.reports import DayByDayMetrics, Report
+from voltaware_async.stores.batches import BatchBuilder, arrow_tables, batch_of
+from voltaware_async.stores.content import content_hash
+from voltaware_async.stores.tables import ROWS, TABLES
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from voltaware_async.cells import Outcome
+    from voltaware_async.stores.batches import Batch
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
 JULY_DAYS: Final = date(2024, 7, 1), date(2024, 7, 31)
@@ -132,6 +140,68 @@ def test_a_cycle_with_an_offset_keeps_its_clock_reading() -> None:
     assert landed.tables["cycles"].column("start_local").to_pylist() == [start.replace(tzinfo=None)]
 
 
+def cycles_between(start: datetime, end: datetime) -> Fetched:
+    record = (ApplianceCycles("electric_vehicle", 5.0, (Cycle(start, end, 5.0),)),)
+    return fetched_as(Dataset.MONTH_CYCLES, JULY, record)
+
+
+def instants(outcome: Fetched, zone: tzinfo | None) -> tuple[object, ...]:
+    """Return what the row of the only cycle says of its instants."""
+    builder = BatchBuilder()
+    builder.add(outcome, zone)
+    landed = builder.batch("run-1", NOW)
+    [row] = rows(landed, "cycles")
+    return row[7:10]
+
+
+BERLIN: Final = ZoneInfo("Europe/Berlin")
+EVENING: Final = datetime(2024, 10, 26, 23, 30)  # noqa: DTZ001 - readings
+TWICE: Final = datetime(2024, 10, 27, 2, 30)  # noqa: DTZ001
+OFFSET: Final = timezone(timedelta(hours=-3))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "expected"),
+    [
+        (EVENING, EVENING, BERLIN, ("2024-10-26T21:30Z", "2024-10-26T21:30Z", False)),
+        (EVENING, TWICE, BERLIN, ("2024-10-26T21:30Z", "2024-10-27T00:30Z", True)),
+        (EVENING, TWICE, UTC, ("2024-10-26T23:30Z", "2024-10-27T02:30Z", False)),
+        (EVENING, TWICE, None, (None, None, None)),
+        (
+            EVENING.replace(tzinfo=OFFSET),
+            TWICE.replace(tzinfo=OFFSET),
+            None,
+            ("2024-10-27T02:30Z", "2024-10-27T05:30Z", False),
+        ),
+        (
+            EVENING.replace(tzinfo=OFFSET),
+            TWICE.replace(tzinfo=OFFSET),
+            BERLIN,
+            ("2024-10-27T02:30Z", "2024-10-27T05:30Z", False),
+        ),
+        (EVENING.replace(tzinfo=OFFSET), TWICE, None, (None, None, None)),
+        (EVENING, TWICE.replace(tzinfo=OFFSET), None, (None, None, None)),
+        (EVENING, TWICE.replace(tzinfo=OFFSET), UTC, ("2024-10-26T23:30Z", "2024-10-27T05:30Z", False)),
+    ],
+)
+def test_a_cycle_has_its_instants_where_a_zone_or_its_offsets_tell_them(
+    start: datetime, end: datetime, zone: tzinfo | None, expected: tuple[str | bool | None, ...]
+) -> None:
+    found = tuple(datetime.fromisoformat(it) if isinstance(it, str) else it for it in expected)
+    assert instants(cycles_between(start, end), zone) == found
+
+
+def test_each_cell_has_the_zone_of_its_own_device() -> None:
+    builder = BatchBuilder()
+    for zone in (None, BERLIN, UTC):
+        builder.add(cycles_between(EVENING, EVENING), zone)
+    assert [row[7] for row in rows(builder.batch("run-1", NOW), "cycles")] == [
+        None,
+        datetime(2024, 10, 26, 21, 30, tzinfo=UTC),
+        datetime(2024, 10, 26, 23, 30, tzinfo=UTC),
+    ]
+
+
 @pytest.mark.parametrize("record", [(), (ApplianceCycles("electric_vehicle", 0.0, ()),)])
 def test_a_cell_without_cycles_lands_without_cycle_rows(record: tuple[ApplianceCycles, ...]) -> None:
     landed = batch(fetched_as(Dataset.MONTH_CYCLES, JULY, record))
@@ -142,18 +212,16 @@ def test_a_cell_without_cycles_lands_without_cycle_rows(record: tuple[ApplianceC
 
 def test_absent_and_failed_cells_have_no_rows() -> None:
     ended = batch(absent("0001"), failed("0002"))
-    assert [ended.tables[name].num_rows for name in ("consumption", "totals", "cycles", "ledger")] == [
-        0,
-        0,
-        0,
-        2,
-    ]
+    assert {name: table.num_rows for name, table in ended.tables.items()} == {
+        **dict.fromkeys(ROWS, 0),
+        "ledger": 2,
+    }
 
 
 def test_the_ledger_has_a_row_per_cell_with_how_it_ended() -> None:
     gone = Absent(cell("0002"), http_status=204, attempts=2)
     ended = batch(fetched("0001", attempts=3), gone, failed("0003", attempts=4), run_id="run-7")
-    assert [row[4:] for row in rows(ended, "ledger")] == [
+    assert [row[4:-2] for row in rows(ended, "ledger")] == [
         ("landed", 3, 200, None, "run-7", NOW, TODAY, None),
         ("absent", 2, 204, None, "run-7", NOW, TODAY, TODAY),
         (
@@ -167,6 +235,39 @@ def test_the_ledger_has_a_row_per_cell_with_how_it_ended() -> None:
             None,
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "total_wh"),
+    [
+        (Dataset.MONTH, 416951.0),
+        (Dataset.WEEK, 416951.0),
+        (Dataset.MONTH_WEEKS, 550764.0),
+        (Dataset.MONTH_CYCLES, 1917.0650024414062),
+        (Dataset.WEEK_CYCLES, 1917.0650024414062),
+        (Dataset.MONTH_REPORT, 13706.82),
+        (Dataset.WEEK_REPORT, 13706.82),
+    ],
+)
+def test_the_ledger_has_the_total_of_what_landed_and_the_hash_of_what_it_says(
+    dataset: Dataset, total_wh: float
+) -> None:
+    landed = batch(DOCUMENTED[dataset])
+    assert landed.ledger.column("total_consumption_wh").to_pylist() == [total_wh]
+    assert landed.ledger.column("content_hash").to_pylist() == [content_hash(DOCUMENTED[dataset].record)]
+
+
+def test_the_total_of_cycles_is_the_sum_of_their_appliances() -> None:
+    record = (ApplianceCycles("electric_vehicle", 5.0, ()), ApplianceCycles("boiler", 2.5, ()))
+    landed = batch(
+        fetched_as(Dataset.MONTH_CYCLES, JULY, record), fetched_as(Dataset.WEEK_CYCLES, WEEK_28, ())
+    )
+    assert landed.ledger.column("total_consumption_wh").to_pylist() == [7.5, 0.0]
+
+
+def test_cells_without_a_result_have_neither_a_total_nor_a_hash() -> None:
+    ended = batch(absent("0001"), failed("0002"))
+    assert [row[-2:] for row in rows(ended, "ledger")] == [(None, None)] * 2
 
 
 def test_updated_at_is_the_same_instant_in_utc_whatever_zone_it_was_given_in() -> None:
@@ -232,6 +333,7 @@ def test_two_entries_of_one_appliance_stay_two_rows() -> None:
 def test_no_outcomes_make_an_empty_batch_of_the_same_types() -> None:
     empty = batch()
     assert len(empty) == 0
+    assert set(empty.tables) == {*ROWS, "ledger"}
     assert all(table.schema == TABLES[name] for name, table in empty.tables.items())
 
 
@@ -245,15 +347,34 @@ def test_whole_numbers_and_nulls_do_not_decide_a_type() -> None:
     assert all(table.schema == TABLES[name] for name, table in landed.tables.items())
 
 
-@given(st.permutations([*DOCUMENTED.values(), absent("0002"), failed("0003"), fetched("0004", fridge=0)]))
+# All that may be missing is, and every number is zero.
+BARE_REPORT: Final = Report(DayByDayMetrics(0, 0.0, 0.0, 0.0, ()), Disaggregation(0.0, 0.0, ()))
+IN_ANY_ORDER: Final[list[Outcome]] = [
+    *DOCUMENTED.values(),
+    fetched_as(Dataset.MONTH_REPORT, JULY.next(), BARE_REPORT),
+    absent("0002"),
+    failed("0003"),
+    fetched("0004", fridge=0),
+]
+
+
+@given(st.permutations(IN_ANY_ORDER))
 @settings(max_examples=25, deadline=None)
 def test_the_documented_examples_have_the_same_types_and_sums_in_any_order(outcomes: list[Outcome]) -> None:
     landed = batch(*outcomes)
     assert len(landed) == len(outcomes)
     assert all(table.schema == TABLES[name] for name, table in landed.tables.items())
-    sums = {name: table.column(-1).to_pylist() for name, table in landed.tables.items() if name != "ledger"}
-    assert sorted(sums["consumption"]) == sorted(documented_consumption())
-    assert sum(sums["cycles"]) == pytest.approx(documented_cycles())
+    assert sorted(column(landed, "consumption", "consumption_wh")) == sorted(documented_consumption())
+    assert sum(column(landed, "cycles", "consumption_wh")) == pytest.approx(documented_cycles())
+    days = documented_days()
+    assert sorted(column(landed, "report_days", "reported_consumption")) == sorted(days)
+    assert sum(column(landed, "report_days", "consumption_wh")) == pytest.approx(sum(days) * 1000)
+    assert sorted(column(landed, "reports", "total_consumption_wh")) == pytest.approx([13706.71, 13706.71])
+    assert sorted(column(landed, "reports", "reported_max_consumption")) == [0.46071, 0.46071]
+
+
+def column(landed: Batch, name: str, column_name: str) -> list[float]:
+    return [it for it in landed.tables[name].column(column_name).to_pylist() if it is not None]
 
 
 def documented_consumption() -> list[float]:
@@ -274,6 +395,14 @@ def documented_consumption() -> list[float]:
     return values
 
 
+def documented_days() -> list[float]:
+    reports = (
+        codec.MONTH_REPORT.decode(sample("month_report")),
+        codec.WEEK_REPORT.decode(sample("week_report")),
+    )
+    return [day.total_consumption for report in reports for day in report.days]
+
+
 def documented_cycles() -> float:
     replies = [codec.CYCLES.decode(sample(name)) for name in ("month_cycles", "week_cycles")]
     return sum(cycle.consumption for reply in replies for one in reply for cycle in one.cycles)
@@ -282,3 +411,27 @@ def documented_cycles() -> float:
 def test_instants_are_kept_to_the_microsecond() -> None:
     at = datetime(2024, 8, 3, 2, 30, 0, 123456, tzinfo=UTC)
     assert batch_of([absent("1")], "r", at).ledger.column("updated_at").to_pylist() == [at]
+
+
+# --- tables without a store ---------------------------------------------------------------------------
+
+
+def test_the_outcomes_of_a_pull_become_the_tables_of_a_store_without_its_ledger() -> None:
+    outcomes = [*DOCUMENTED.values(), absent("0002"), failed("0003")]
+    tables = arrow_tables(outcomes)
+    assert dict(tables) == {name: batch(*outcomes).tables[name] for name in ROWS}
+
+
+def test_no_outcomes_become_empty_tables_of_the_same_types() -> None:
+    assert {name: table.schema for name, table in arrow_tables(iter(())).items()} == dict(ROWS)
+
+
+def test_cycles_of_a_pull_have_instants_where_the_zone_of_their_device_is_given() -> None:
+    """A device without a locale has no zone."""
+    cycles = cycles_between(EVENING, EVENING)
+    zoneless = evolve(cycles, cell=evolve(cycles.cell, device_id=DeviceId("0002")))
+    found = arrow_tables([zoneless, cycles], {cycles.cell.device_id: BERLIN})["cycles"]
+    assert found.column("device_id").to_pylist() == ["0002", "0001"]
+    assert found.column("start_utc").to_pylist() == [None, datetime(2024, 10, 26, 21, 30, tzinfo=UTC)]
+    assert found.column("ambiguous").to_pylist() == [None, False]
+    assert found.column("start_local").to_pylist() == [EVENING, EVENING]

@@ -16,9 +16,9 @@ from store_cases import batch, fetched
 
 from voltaware_async.errors import StoreError
 from voltaware_async.stores import open_store
-from voltaware_async.stores.duckdb_errors import store_errors
-from voltaware_async.stores.duckdb_file import _create
-from voltaware_async.stores.duckdb_format import FORMAT_VERSION
+from voltaware_async.stores.duckdb.errors import store_errors
+from voltaware_async.stores.duckdb.file import _create
+from voltaware_async.stores.sql.format import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,9 @@ import pytest
 from store_cases import NOW, batch, fetched
 
 from voltaware_async.errors import StoreError, StoreLockedError
-from voltaware_async.stores import duckdb_file, open_store
-from voltaware_async.stores.duckdb_errors import store_errors
+from voltaware_async.stores import open_store
+from voltaware_async.stores.duckdb import file as duckdb_file
+from voltaware_async.stores.duckdb.errors import store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

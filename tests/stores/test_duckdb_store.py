@@ -71,6 +71,7 @@ def test_a_finished_run_keeps_its_summary(store: Store) -> None:
         "finished_at": NOW,
         "outcome": "complete",
         **counts,
+        "number": 2,
     }
 
 
@@ -351,7 +352,7 @@ def test_nothing_consumed_has_no_share(store: Store) -> None:
 def test_an_unknown_table_is_refused_with_those_there_are(store: Store) -> None:
     with pytest.raises(
         ConfigurationError,
-        match=r"no table 'runs; DROP'.*consumption, totals, cycles, devices, expected, ledger, runs",
+        match=r"no table 'runs; DROP'.*consumption, totals, cycles, report_days, reports, devices, expected",
     ):
         store.table("runs; DROP")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voltaware_async import StoreError, StoreLockedError, open_store
-from voltaware_async.stores import duckdb_file
+from voltaware_async.stores.duckdb import file as duckdb_file
 from voltaware_async.stores.holder import is_only_read
 
 if TYPE_CHECKING:

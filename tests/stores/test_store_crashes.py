@@ -25,7 +25,7 @@ from voltaware_async.cells import Dataset
 from voltaware_async.stores import open_store
 print("ready", flush=True)
 store = open_store(sys.argv[1])
-store._connection.execute("SET checkpoint_threshold = '100KB'")
+store._database.execute("SET checkpoint_threshold = '100KB'")
 begun = store.table("ledger").num_rows // 20
 for number in itertools.count(begun):
     store.commit(batch(*(fetched(f"{number}-{n}", fridge=1.0, heating=2.0) for n in range(20))))
@@ -40,7 +40,7 @@ from voltaware_async.errors import StoreError
 from voltaware_async.stores import open_store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
-store._connection.execute("SET checkpoint_threshold = '{threshold}'")
+store._database.execute("SET checkpoint_threshold = '{threshold}'")
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
 number = 0
 try:

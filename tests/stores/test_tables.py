@@ -21,7 +21,19 @@ COLUMNS: Final = {
     ),
     "ledger": (
         f"{CELL}, status VARCHAR, attempts BIGINT, http_status BIGINT, error VARCHAR, run_id VARCHAR, "
-        "updated_at TIMESTAMPTZ, asked_on DATE, absent_since DATE"
+        "updated_at TIMESTAMPTZ, asked_on DATE, absent_since DATE, content_hash BIGINT, total_consumption_wh DOUBLE"
+    ),
+    "report_days": f"{CELL}, day DATE, reported_consumption DOUBLE, consumption_wh DOUBLE, weekend BOOLEAN",
+    "reports": (
+        f"{CELL}, reported_unit VARCHAR, reported_total_consumption DOUBLE, total_consumption_wh DOUBLE, "
+        "reported_average_consumption DOUBLE, reported_max_consumption DOUBLE, max_day DATE, "
+        "reported_min_consumption DOUBLE, min_day DATE, reported_week_days_consumption DOUBLE, "
+        "reported_weekend_days_consumption DOUBLE, days_without_consumption BIGINT, kgco2 DOUBLE, "
+        "trees DOUBLE, version BIGINT"
+    ),
+    "revisions": (
+        f"{CELL}, revised_at TIMESTAMPTZ, run_id VARCHAR, old_total_wh DOUBLE, new_total_wh DOUBLE, "
+        "old_hash BIGINT, new_hash BIGINT"
     ),
     "devices": (
         "device_id VARCHAR, connection_state VARCHAR, firmware VARCHAR, first_event TIMESTAMPTZ, "
@@ -33,7 +45,8 @@ COLUMNS: Final = {
         "run_id VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, outcome VARCHAR, "
         "planned BIGINT, landed BIGINT, absent BIGINT, failed BIGINT, unasked BIGINT, skipped BIGINT, "
         "requests BIGINT, retries BIGINT, throttled BIGINT, token_calls BIGINT, "
-        "elapsed_s DOUBLE, rate_per_s DOUBLE"
+        "elapsed_s DOUBLE, rate_per_s DOUBLE, restated BIGINT, zone_unknown BIGINT, reports_wh BIGINT, "
+        "reports_kwh BIGINT, reports_unknown BIGINT, number BIGINT"
     ),
 }
 

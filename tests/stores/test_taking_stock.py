@@ -26,8 +26,9 @@ from voltaware_async.cells import Dataset
 from voltaware_async.errors import StoreError
 from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import ConnectionState
-from voltaware_async.stores import Coverage, duckdb_devices, open_store
+from voltaware_async.stores import Coverage, open_store
 from voltaware_async.stores.agenda import Agenda, Turn
+from voltaware_async.stores.sql import run_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def test_listed_devices_are_known_by_their_ids_once_and_keep_what_was_seen(store
 def test_a_fleet_that_is_written_in_portions_is_written_as_a_whole(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb_devices, "_PORTION", 3)
+    monkeypatch.setattr(run_devices, "_PORTION", 3)
     names = [f"{n}" for n in range(20)]
     look_up(store, *names[4:9], names[19])
     list_devices(store, *names)

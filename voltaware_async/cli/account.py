@@ -10,6 +10,8 @@ import click
 from voltaware_async.cli.talk import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from voltaware_async.fleet.summary import Summary
 
 __all__ = ["print_account"]
@@ -32,11 +34,29 @@ def _lines(summary: Summary, command: str, target: str) -> list[str]:
         f"{summary.throttled} throttled, {summary.token_calls} token calls"
     )
     lines = [_cells(summary, command), requests]
+    lines += _remarks(summary, target)
     if summary.failed:
         lines.append(f"why cells failed:  voltaware status --failed --store {target}")
     if not summary.is_complete:
         lines.append("the same command again asks only what has not landed")
     return lines
+
+
+def _remarks(summary: Summary, target: str) -> Iterator[str]:
+    """Say what whoever bills by these rows must know."""
+    if summary.restated:
+        yield f"{summary.restated} cells were restated:  voltaware status --restated --store {target}"
+    if summary.zone_unknown:
+        yield (
+            f"{summary.zone_unknown} cells have cycles of a device whose time zone is not known: "
+            "their UTC columns are null"
+        )
+    if summary.reports_unknown:
+        reports = summary.reports_wh + summary.reports_kwh + summary.reports_unknown
+        yield (
+            f"{summary.reports_unknown} of {reports} reports have daily figures in a unit that cannot be "
+            "told: their consumption_wh is null"
+        )
 
 
 def _cells(summary: Summary, command: str) -> str:

@@ -6,7 +6,7 @@ import functools
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 from attrs import frozen
@@ -25,7 +25,15 @@ from voltaware_async.records.devices import DeviceId
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NightOptions", "Wanted", "device_options", "night_options", "period_options", "wanted"]
+__all__ = [
+    "NightOptions",
+    "Wanted",
+    "device_options",
+    "night_options",
+    "period_options",
+    "refresh_option",
+    "wanted",
+]
 
 T = TypeVar("T")
 
@@ -41,10 +49,14 @@ class Wanted:
 
 @frozen
 class NightOptions:
-    """Name the day that a night takes for today, None for the clock's, and how far it looks back."""
+    """Name the day that a night takes for today, None for the clock's, and how far it looks back.
+
+    Of so many months at the end it asks once more what has landed.
+    """
 
     as_of: date | None
     horizon_months: int
+    refresh_months: int
 
 
 def period_options(command: Callable[..., T]) -> Callable[..., T]:
@@ -65,6 +77,11 @@ def period_options(command: Callable[..., T]) -> Callable[..., T]:
     return with_periods
 
 
+refresh_option: Final = click.option(
+    "--refresh", is_flag=True, help="Ask once more what has landed, in case it was restated."
+)
+
+
 def night_options(command: Callable[..., T]) -> Callable[..., T]:
     """Add the flags that name a night; the command gets them as `night`."""
 
@@ -76,13 +93,22 @@ def night_options(command: Callable[..., T]) -> Callable[..., T]:
         show_default=True,
         help="How far back results are due.",
     )
+    @click.option(
+        "--refresh-months",
+        type=click.IntRange(0, 120),
+        default=0,
+        show_default=True,
+        help="Of how many of these months to ask once more what has landed, in case it was restated.",
+    )
     @functools.wraps(command)
-    def with_night(*, as_of: date | None, horizon_months: int, **arguments: object) -> T:
+    def with_night(*, as_of: date | None, horizon_months: int, refresh_months: int, **arguments: object) -> T:
+        if refresh_months > horizon_months:
+            raise click.UsageError("--refresh-months goes no further back than --horizon-months")
         try:
             as_of_day(as_of)
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from None
-        return command(night=NightOptions(as_of, horizon_months), **arguments)
+        return command(night=NightOptions(as_of, horizon_months, refresh_months), **arguments)
 
     return with_night
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from voltaware_async import __version__
+from voltaware_async.cli.check import check
 from voltaware_async.cli.demo import demo
 from voltaware_async.cli.devices import devices
+from voltaware_async.cli.export import export
 from voltaware_async.cli.get import get
 from voltaware_async.cli.plan import plan
 from voltaware_async.cli.pull import pull
@@ -35,5 +37,5 @@ def voltaware() -> None:
     """
 
 
-for command in (demo, sandbox, devices, get, plan, pull, sync, retry_failed, status):
+for command in (demo, sandbox, devices, get, plan, pull, sync, retry_failed, status, check, export):
     voltaware.add_command(command)

@@ -72,6 +72,9 @@ def connection_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 store_option: Final = click.option(
-    "--store", "target", required=True, help="Where to land: fleet.duckdb, or duckdb:PATH."
+    "--store",
+    "target",
+    required=True,
+    help="The store: fleet.duckdb, duckdb:PATH, parquet:DIR or postgresql://….",
 )
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")

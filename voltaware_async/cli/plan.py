@@ -11,7 +11,13 @@ import click
 
 from voltaware_async.cells import Dataset
 from voltaware_async.cli.arguments import DURATION, RATE
-from voltaware_async.cli.cell_options import device_options, night_options, period_options, wanted
+from voltaware_async.cli.cell_options import (
+    device_options,
+    night_options,
+    period_options,
+    refresh_option,
+    wanted,
+)
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import connection_options, json_option
 from voltaware_async.cli.run import run
@@ -41,6 +47,7 @@ Fact: TypeAlias = "str | int | float | bool | None"
 @click.argument("of", type=click.Choice(["pull", "sync"]), required=False, metavar="[pull|sync]")
 @click.option("--store", "target", help="The store to be filled; without it, as if nothing had landed.")
 @period_options
+@refresh_option
 @night_options
 @device_options
 @click.option("--rate", type=RATE, default=50.0, show_default=True, help="Most requests/s, or `none`.")
@@ -56,6 +63,7 @@ def plan(
     periods: tuple[Period, ...],
     datasets: tuple[Dataset, ...],
     devices: tuple[DeviceId, ...] | None,
+    refresh: bool,
     rate: float | None,
     window: float | None,
     as_json: bool,
@@ -70,6 +78,10 @@ def plan(
         raise click.UsageError("sync works its periods out by itself: leave --month and --week out")
     if periods and night.as_of is not None:
         raise click.UsageError("a pull asks for its periods on any day: leave --as-of out")
+    if periods and night.refresh_months:
+        raise click.UsageError("--refresh-months is a sync's; a pull takes --refresh")
+    if refresh and not periods:
+        raise click.UsageError("--refresh is a pull's; a sync takes --refresh-months")
 
     async def of_sync(client: VoltawareClient, store: Store, ids: Sequence[DeviceId] | None) -> Plan:
         return await client.fleet.plan_sync(
@@ -78,10 +90,11 @@ def plan(
             datasets=datasets or tuple(Dataset),
             as_of=night.as_of,
             horizon_months=night.horizon_months,
+            refresh_months=night.refresh_months,
         )
 
     async def of_pull(client: VoltawareClient, store: Store, ids: Sequence[DeviceId] | None) -> Plan:
-        return await client.fleet.plan_land(store, chosen.datasets, chosen.periods, ids)
+        return await client.fleet.plan_land(store, chosen.datasets, chosen.periods, ids, refresh=refresh)
 
     if of == "pull" or periods:
         chosen = wanted(datasets, periods, devices)
@@ -151,6 +164,7 @@ def _parts(planned: Plan) -> list[dict[str, str | int]]:
             "period": str(count.period),
             "never_asked": count.never_asked,
             "again": count.again,
+            "refresh": count.refresh,
             "requests": count.planned,
         }
         for count in planned.counts
@@ -160,9 +174,9 @@ def _parts(planned: Plan) -> list[dict[str, str | int]]:
 def _print(planned: Plan, facts: Mapping[str, Fact], rate: float | None, window: float | None) -> None:
     rows = [tuple(part.values()) for part in _parts(planned) if part["requests"]]
     if planned.look_ups:
-        rows.insert(0, ("devices", "", planned.look_ups, 0, planned.look_ups))
+        rows.insert(0, ("devices", "", planned.look_ups, 0, 0, planned.look_ups))
     if rows:
-        print_table(("dataset", "period", "never_asked", "again", "requests"), rows)
+        print_table(("dataset", "period", "never_asked", "again", "refresh", "requests"), rows)
     for line in _lines(planned, facts, rate, window):
         click.echo(line)
 

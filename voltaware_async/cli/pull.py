@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voltaware_async.cli.cell_options import device_options, period_options, wanted
+from voltaware_async.cli.cell_options import device_options, period_options, refresh_option, wanted
 from voltaware_async.cli.landing import land_shown
 from voltaware_async.cli.options import connection_options, store_option
 from voltaware_async.cli.run import run
@@ -33,6 +33,7 @@ __all__ = ["landing", "pull"]
 @click.command()
 @store_option
 @period_options
+@refresh_option
 @device_options
 @run_options
 @connection_options
@@ -44,17 +45,19 @@ def pull(
     periods: tuple[Period, ...],
     datasets: tuple[Dataset, ...],
     devices: tuple[DeviceId, ...] | None,
+    refresh: bool,
 ) -> None:
     """Land the named periods in a store.
 
-    What has landed before is not asked again; what was absent or failed is. Without --device all devices that
-    the API lists are asked.
+    What has landed before is not asked again, but with --refresh; what was absent or failed is. Without
+    --device all devices that the API lists are asked.
     """
-    work = landing(wanted(datasets, periods, devices), options.max_duration, command="pull")
+    chosen = wanted(datasets, periods, devices)
+    work = landing(chosen, options.max_duration, command="pull", refresh=refresh)
     run(lambda: land_shown(connection, target, options, "pull", work))
 
 
-def landing(wanted: Wanted, max_duration: float | None, command: str) -> Work:
+def landing(wanted: Wanted, max_duration: float | None, command: str, *, refresh: bool = False) -> Work:
     """Return the work that lands what is wanted; `command` names it in the table `runs`."""
 
     async def land(client: VoltawareClient, store: Store, watcher: Watcher, stop: anyio.Event) -> Summary:
@@ -63,6 +66,7 @@ def landing(wanted: Wanted, max_duration: float | None, command: str) -> Work:
             wanted.datasets,
             wanted.periods,
             wanted.devices,
+            refresh=refresh,
             command=command,
             watcher=watcher,
             stop=stop,

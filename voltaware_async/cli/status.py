@@ -9,6 +9,7 @@ import click
 
 from voltaware_async.cli.exits import Exit
 from voltaware_async.cli.options import json_option, store_option
+from voltaware_async.cli.restated import MOST_REVISIONS, print_revisions
 from voltaware_async.cli.run import run
 from voltaware_async.cli.tables import print_table
 from voltaware_async.cli.talk import say
@@ -29,20 +30,27 @@ _FAILURES = ("cells", "example", "reason")
 @click.command()
 @store_option
 @click.option("--failed", "of_failures", is_flag=True, help="Show why cells failed, with an example of each.")
+@click.option(
+    "--restated", "of_revisions", is_flag=True, help="Show what the API has restated, newest first."
+)
 @json_option
-def status(*, target: str, of_failures: bool, as_json: bool) -> None:
+def status(*, target: str, of_failures: bool, of_revisions: bool, as_json: bool) -> None:
     """Show the coverage per dataset and period, the oldest gap, and how the last run ended.
 
     Sends nothing. A gap is what failed or was never asked; an absent cell is none, for the API has answered
     that there is no result. What a run was to ask and did not come to counts as never asked.
     """
-    run(lambda: _status(target, of_failures=of_failures, as_json=as_json))
+    if of_failures and of_revisions:
+        raise click.UsageError("--failed and --restated are two questions: ask one at a time")
+    run(lambda: _status(target, of_failures=of_failures, of_revisions=of_revisions, as_json=as_json))
 
 
-async def _status(target: str, *, of_failures: bool, as_json: bool) -> Exit:
+async def _status(target: str, *, of_failures: bool, of_revisions: bool, as_json: bool) -> Exit:
     with open_store(target, read_only=True) as store:
         if of_failures:
             _print_failures(store.failures(_MOST_REASONS), as_json=as_json)
+        elif of_revisions:
+            print_revisions(store.revisions(MOST_REVISIONS), target, as_json=as_json)
         else:
             coverage = store.coverage()
             _print_coverage(coverage, as_json=as_json)

@@ -46,7 +46,7 @@ def sync(
     """Land everything that is due and has not landed: the command for every night.
 
     A month is due from the third of the next, a week once its Sunday has passed, back to the horizon. What
-    has landed is never asked again. What failed is asked again every night, what was absent at growing
+    has landed is not asked again, but with --refresh-months. What failed is asked again every night, what was absent at growing
     intervals until it lies behind the horizon. A device that is new gets its back-fill; what ended before its
     first event is never asked.
     """
@@ -58,6 +58,7 @@ def sync(
             datasets=datasets or tuple(Dataset),
             as_of=night.as_of,
             horizon_months=night.horizon_months,
+            refresh_months=night.refresh_months,
             max_duration=options.max_duration,
             watcher=watcher,
             stop=stop,

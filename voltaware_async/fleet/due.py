@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from voltaware_async.stores.agenda import Absence
     from voltaware_async.stores.ledger import LastRun
 
-__all__ = ["HORIZON_MONTHS", "as_of_day", "due_slices", "is_due_again", "missed_slices", "today", "tonight"]
+__all__ = [
+    "HORIZON_MONTHS",
+    "as_of_day",
+    "due_periods",
+    "due_slices",
+    "is_due_again",
+    "missed_slices",
+    "today",
+    "tonight",
+]
 
 HORIZON_MONTHS: Final = 3
 
@@ -86,9 +95,14 @@ def due_slices(datasets: Iterable[Dataset], as_of: date, horizon_months: int) ->
     A period is due once its results are available, and no longer once it has ended before the horizon: the
     first day of the month that lies `horizon_months` back.
     """
+    return paired(datasets, due_periods(as_of, horizon_months))
+
+
+def due_periods(as_of: date, horizon_months: int) -> frozenset[Period]:
+    """Return the periods that are due."""
     if as_of < _EARLIEST:  # by a clock that was never set: there is no period so early
-        return ()
-    return paired(datasets, _periods_since(_months_on(Month.of(as_of), -horizon_months), as_of))
+        return frozenset()
+    return frozenset(_periods_since(_months_on(Month.of(as_of), -horizon_months), as_of))
 
 
 def missed_slices(
@@ -107,12 +121,17 @@ def missed_slices(
     )
 
 
-def tonight(as_of: date, horizon_months: int = HORIZON_MONTHS) -> Agenda:
-    """Return a night's agenda: what was never asked, what failed, and what is absent and due again."""
+def tonight(as_of: date, horizon_months: int = HORIZON_MONTHS, refresh_months: int = 0) -> Agenda:
+    """Return a night's agenda: what was never asked, what failed, and what is absent and due again.
+
+    Periods that were due with a horizon of `refresh_months` are asked once more where they have landed.
+    """
+    refreshed = due_periods(as_of, refresh_months) if refresh_months else frozenset()
     return Agenda(
         as_of=as_of,
         minds_first_event=True,
         asks_again=lambda absence: is_due_again(absence, as_of, horizon_months),
+        refreshes=lambda period: period in refreshed,
     )
 
 

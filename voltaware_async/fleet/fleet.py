@@ -101,6 +101,7 @@ class Fleet:
         periods: Iterable[Period],
         devices: Iterable[DeviceId] | None = None,
         *,
+        refresh: bool = False,
         max_duration: float | None = None,
         command: str = "land",
         watcher: Watcher | None = None,
@@ -108,11 +109,13 @@ class Fleet:
     ) -> Summary:
         """Pull what the store's ledger does not have as landed, and land it.
 
-        Costs one request per such cell.
+        With `refresh` landed cells are asked once more, last; where the API has restated one, its rows are
+        replaced and a revision is recorded. Costs one request per cell that is asked, and one per device
+        with cycles whose time zone is not known yet.
         """
         parts = slices(datasets, periods)
         landing = self._landing(store, command, watcher, max_duration)
-        return await self._run(landing, lambda: self._land_job(store, parts, devices), stop)
+        return await self._run(landing, lambda: self._land_job(store, parts, devices, refresh=refresh), stop)
 
     async def sync(
         self,
@@ -122,6 +125,7 @@ class Fleet:
         datasets: Iterable[Dataset] = tuple(Dataset),
         as_of: date | None = None,
         horizon_months: int = HORIZON_MONTHS,
+        refresh_months: int = 0,
         max_duration: float | None = None,
         command: str = "sync",
         watcher: Watcher | None = None,
@@ -131,13 +135,14 @@ class Fleet:
 
         Due are the months and weeks whose results are available, back to the first day of the month that lies
         `horizon_months` back, but for periods that ended before a device's first event. What has landed is
-        never asked again; what failed is, every night; what is absent at growing intervals, and no more once
-        it lies behind the horizon. Costs one request per cell, and one for each device when it is new.
+        not asked again; what failed is, every night; what is absent at growing intervals, and no more once
+        it lies behind the horizon. What has landed of the last `refresh_months` is asked once more. Costs one
+        request per cell, and one for each device when it is new.
 
         Raises ConfigurationError for a day to come; and, where today is taken, if this machine's clock and
         the API's are a day apart, or the store's last run lies in the future.
         """
-        night = await Night.of(store, datasets, as_of, horizon_months)
+        night = await Night.of(store, datasets, as_of, horizon_months, refresh_months)
         landing = self._landing(store, command, watcher, max_duration)
         return await self._run(landing, lambda: self._night_job(store, night, devices), stop)
 
@@ -160,9 +165,12 @@ class Fleet:
         datasets: Iterable[Dataset],
         periods: Iterable[Period],
         devices: Iterable[DeviceId] | None = None,
+        *,
+        refresh: bool = False,
     ) -> Plan:
         """Work out what `land` would ask. Costs one request where `devices` is None, and writes nothing."""
-        return await _plan(store, await self._land_job(store, slices(datasets, periods), devices))
+        parts = slices(datasets, periods)
+        return await _plan(store, await self._land_job(store, parts, devices, refresh=refresh))
 
     async def plan_sync(
         self,
@@ -172,19 +180,26 @@ class Fleet:
         datasets: Iterable[Dataset] = tuple(Dataset),
         as_of: date | None = None,
         horizon_months: int = HORIZON_MONTHS,
+        refresh_months: int = 0,
     ) -> Plan:
         """Work out what `sync` would ask. Costs one request where `devices` is None, and writes nothing.
 
         New devices count as if they had data for every period: their first event is not known yet.
         """
-        night = await Night.of(store, datasets, as_of, horizon_months)
+        night = await Night.of(store, datasets, as_of, horizon_months, refresh_months)
         return await _plan(store, await self._night_job(store, night, devices))
 
     async def _land_job(
-        self, store: Store, parts: Sequence[Slice], devices: Iterable[DeviceId] | None
+        self, store: Store, parts: Sequence[Slice], devices: Iterable[DeviceId] | None, *, refresh: bool
     ) -> Job:
         fleet = await self._distinct(devices, store)
-        return Job(slices=parts, devices=fleet, agenda=Agenda(as_of=today()), has_all=devices is None)
+        return Job(
+            slices=parts,
+            devices=fleet,
+            agenda=Agenda(as_of=today(), refreshes=lambda _period: refresh),
+            has_all=devices is None,
+            refreshes=refresh,
+        )
 
     async def _night_job(self, store: Store, night: Night, devices: Iterable[DeviceId] | None) -> Job:
         fleet = await self._distinct(devices, store)
@@ -192,10 +207,11 @@ class Fleet:
         return Job(
             slices=due_slices(night.datasets, day, night.horizon_months),
             devices=fleet,
-            agenda=tonight(day, night.horizon_months),
+            agenda=tonight(day, night.horizon_months, night.refresh_months),
             has_all=devices is None,
             night=day,
             missed=missed_slices(night.asked_until, night.datasets, day, night.horizon_months),
+            refreshes=night.refresh_months > 0,
         )
 
     def _landing(

@@ -10,6 +10,7 @@ from anyio import to_thread
 from attrs import frozen
 
 from voltaware_async.cells import Dataset
+from voltaware_async.errors import ConfigurationError
 from voltaware_async.fleet.due import as_of_day
 from voltaware_async.fleet.plan import Slice
 from voltaware_async.records.devices import DeviceId
@@ -30,7 +31,8 @@ class Job:
     """Name the cells of a run: its slices x its devices, as far as its agenda wants them.
 
     `has_all` tells that the devices are all that the API lists. `night` is the day of a sync; `missed` are
-    slices that no night has asked and that lie behind the horizon now: not asked, but missing.
+    slices that no night has asked and that lie behind the horizon now: not asked, but missing. `refreshes`
+    tells that landed cells are asked once more, as far as the agenda says so.
     """
 
     slices: Sequence[Slice]
@@ -39,6 +41,7 @@ class Job:
     has_all: bool = False
     night: date | None = None
     missed: Sequence[Slice] = ()
+    refreshes: bool = False
 
     @property
     def parts(self) -> list[tuple[Dataset, Period]]:
@@ -62,16 +65,26 @@ class Night:
     datasets: tuple[Dataset, ...]
     as_of: date | None
     horizon_months: int
+    refresh_months: int
     last_run: LastRun | None
     asked_until: Mapping[Dataset, date]
 
     @classmethod
     async def of(
-        cls, store: Store, datasets: Iterable[Dataset], as_of: date | None, horizon_months: int
+        cls,
+        store: Store,
+        datasets: Iterable[Dataset],
+        as_of: date | None,
+        horizon_months: int,
+        refresh_months: int,
     ) -> Self:
-        """Refuse a day to come before anything is sent, and look up the last run before another begins."""
+        """Refuse what cannot be before anything is sent, and look up the last run before another begins."""
+        if refresh_months > horizon_months:
+            raise ConfigurationError(
+                f"{refresh_months} months cannot be asked once more: only {horizon_months} are due"
+            )
         if as_of is not None:
             as_of_day(as_of)
         last_run = await to_thread.run_sync(store.last_run)
         asked_until = await to_thread.run_sync(store.expected_until)
-        return cls(tuple(datasets), as_of, horizon_months, last_run, asked_until)
+        return cls(tuple(datasets), as_of, horizon_months, refresh_months, last_run, asked_until)

@@ -17,20 +17,24 @@ from attrs import define, field
 from voltaware_async.cells import Cell
 from voltaware_async.errors import CredentialsRefusedError, OutageError, StoreError, UnavailableError
 from voltaware_async.fleet.crew import Crew
+from voltaware_async.fleet.restated import LandedBefore
 from voltaware_async.fleet.speed import Speed
 from voltaware_async.fleet.store_thread import StoreThread
 from voltaware_async.fleet.summary import Tally
 from voltaware_async.fleet.supply import Supply, one_page, paged
 from voltaware_async.fleet.survey import Survey
+from voltaware_async.fleet.zones import Zones, may_have_cycles, wants_zone
 from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
+from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+    from datetime import tzinfo
 
     import anyio
 
-    from voltaware_async.cells import Outcome
+    from voltaware_async.cells import Outcome, Seen
     from voltaware_async.fleet.crew import FetchCell
     from voltaware_async.fleet.cut_off import CutOff
     from voltaware_async.fleet.job import Job
@@ -78,10 +82,11 @@ class _Batch:
     rows: BatchBuilder = field(factory=BatchBuilder)
     tally: Tally = field(factory=Tally)
     since: float = field(factory=_now)
+    seen: list[Seen] = field(factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        self.rows.add(outcome)
-        self.tally.add(outcome)
+    def add(self, outcome: Outcome, zone: tzinfo | None, *, zone_unknown: bool) -> None:
+        self.rows.add(outcome, zone)
+        self.tally.add(outcome, zone_unknown=zone_unknown)
 
     def is_due(self, now: float) -> bool:
         return len(self.rows) >= _BATCH_CELLS or now - self.since >= _BATCH_AGE_S
@@ -112,6 +117,7 @@ class Landing:
         self._is_open = False
         self._thread = StoreThread()
         self._survey: Survey | None = None
+        self._landed_before = LandedBefore()
         self._writing = asyncio.Lock()
 
     async def run(
@@ -151,13 +157,15 @@ class Landing:
     async def _do(
         self, job: Job, fetch: FetchCell, look_up: LookUp, concurrency: int, *stops: anyio.Event
     ) -> None:
-        self._as_of = job.agenda.as_of
+        self._job = job
+        self._zones = Zones(fetch, look_up)
         self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
         await self._thread.call(self._take_up, job)
         await self._survey.run(concurrency, self._cut_off, *stops)
         counts = await self._thread.call(self._plan, job)
-        await self._pull(counts, fetch, concurrency, *stops)
+        await self._pull(counts, self._zones.fetch, concurrency, *stops)
         await self._commit()
+        self._landed_before.warn()
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -196,6 +204,7 @@ class Landing:
         unlisted = self._store.take_stock(job.agenda.as_of if job.has_all else None)
         if unlisted > _UNLISTED_SHARE * len(job.devices):
             logger.warning("the API lists %d devices, and %d no more", len(job.devices), unlisted)
+        self._store.date_cycles()
         counts = self._store.count(job.parts)
         self._tally.planned = sum(count.planned for count in counts)
         self._tally.skipped = sum(count.known for count in counts)
@@ -220,20 +229,39 @@ class Landing:
                     async for page in paged(partial(self._page, count, turn)):
                         yield [Cell(device_id, count.dataset, count.period) for device_id in page]
 
-    def _page(self, count: Count, turn: Turn, after: int) -> Awaitable[tuple[Sequence[DeviceId], int]]:
-        return self._thread.call(
-            self._store.outstanding, count.dataset, count.period, turn, after, _PAGE_DEVICES
+    async def _page(self, count: Count, turn: Turn, after: int) -> tuple[Sequence[DeviceId], int]:
+        dataset, period = count.dataset, count.period
+        devices, last = await self._thread.call(
+            self._store.outstanding, dataset, period, turn, after, _PAGE_DEVICES
         )
+        if may_have_cycles(dataset):
+            self._zones.turn_page(await self._thread.call(self._store.time_zones, devices))
+        if turn is Turn.REFRESH:
+            hashes = await self._thread.call(self._store.hashes, dataset, period, devices)
+            self._landed_before.add(dataset, period, hashes)
+        return devices, last
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
         """Add an outcome to the batch; where that fills it, or while one is written, the worker waits."""
-        self._batch.add(outcome)
-        self._tally.add(outcome)
+        if self._landed_before.has_settled(outcome):
+            self._tally.add(outcome)
+            self._landed.add(outcome)
+        else:
+            self._gather(outcome)
         now = _now()
         self._tell(now)
         if self._writing.locked() or self._batch.is_due(now):
             return self._commit_if_due()
         return None
+
+    def _gather(self, outcome: Outcome) -> None:
+        zone = None
+        zone_unknown = False
+        if wants_zone(outcome):
+            zone = self._zones.zone_of(outcome.cell.device_id)
+            zone_unknown = zone is None
+        self._batch.add(outcome, zone, zone_unknown=zone_unknown)
+        self._tally.add(outcome, zone_unknown=zone_unknown)
 
     def _progressed(self) -> None:
         self._tell(_now())
@@ -270,14 +298,19 @@ class Landing:
 
     async def _commit(self) -> None:
         batch, self._batch = self._batch, _Batch()
+        batch.seen = self._zones.take_seen()
         await self._thread.call(self._write, batch)
 
     def _write(self, batch: _Batch) -> None:
+        now, as_of = datetime.now(UTC), self._job.agenda.as_of
+        if batch.seen:
+            self._store.see(devices_seen(batch.seen, now, as_of, is_listed=self._job.has_all))
         if batch.rows:
-            now = datetime.now(UTC)
-            self._store.commit(batch.rows.batch(self._run_id, now, self._as_of))
+            refreshes = self._job.refreshes
+            restated = self._store.commit(batch.rows.batch(self._run_id, now, as_of), refreshes=refreshes)
             # Here, where no cancellation comes between: what was committed has landed.
             self._landed.add_up(batch.tally)
+            self._tally.restated += restated
 
     async def _end_early(self, error: BaseException) -> None:
         """Land what has arrived, if the store still works, and close the account."""

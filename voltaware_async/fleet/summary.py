@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import asdict, define, frozen
+from attrs import asdict, define, field, frozen
 
 from voltaware_async.cells import Absent, Fetched
+from voltaware_async.records.reports import Report, ReportedUnit
 
 if TYPE_CHECKING:
     from voltaware_async.cells import Outcome
@@ -23,6 +25,10 @@ class Summary:
     the ledger has them: they landed before, or are absent and not yet due again. `requests` counts everything
     sent, retries and token calls included. `elapsed_s` is in seconds, `rate_per_s` in requests/s over
     the run.
+
+    Of the landed ones, `restated` had landed before and say something else now; `zone_unknown` have cycles
+    whose instants are null, for the zone of their device is not known; and reports came with daily figures in
+    Wh, in kWh, or in a unit that cannot be told.
     """
 
     run_id: str
@@ -38,6 +44,11 @@ class Summary:
     token_calls: int
     elapsed_s: float
     rate_per_s: float
+    restated: int = 0
+    zone_unknown: int = 0
+    reports_wh: int = 0
+    reports_kwh: int = 0
+    reports_unknown: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -91,12 +102,18 @@ class Tally:
     landed: int = 0
     absent: int = 0
     failed: int = 0
+    restated: int = 0
+    zone_unknown: int = 0
+    reports: Counter[ReportedUnit] = field(factory=Counter)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome, *, zone_unknown: bool = False) -> None:
         """Count one outcome."""
+        self.zone_unknown += zone_unknown
         match outcome:
-            case Fetched():
+            case Fetched(record=record):
                 self.landed += 1
+                if isinstance(record, Report):
+                    self.reports[record.reported_unit] += 1
             case Absent():
                 self.absent += 1
             case _:
@@ -107,10 +124,14 @@ class Tally:
         self.landed += other.landed
         self.absent += other.absent
         self.failed += other.failed
+        self.restated += other.restated
+        self.zone_unknown += other.zone_unknown
+        self.reports += other.reports
 
     def keep_only(self, landed: Tally) -> None:
         """Uncount the outcomes that another tally does not count: they arrived, and did not land."""
         self.landed, self.absent, self.failed = landed.landed, landed.absent, landed.failed
+        self.zone_unknown, self.reports = landed.zone_unknown, landed.reports
 
     def progress(
         self, traffic: Traffic, elapsed_s: float, *, rate_per_s: float, devices: int, devices_done: int
@@ -148,4 +169,9 @@ class Tally:
             token_calls=traffic.token_calls,
             elapsed_s=round(elapsed_s, 3),
             rate_per_s=round(traffic.requests / elapsed_s, 3) if elapsed_s > 0 else 0.0,
+            restated=self.restated,
+            zone_unknown=self.zone_unknown,
+            reports_wh=self.reports[ReportedUnit.WH],
+            reports_kwh=self.reports[ReportedUnit.KWH],
+            reports_unknown=self.reports[ReportedUnit.UNKNOWN],
         )

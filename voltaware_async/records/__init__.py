@@ -58,6 +58,9 @@ from voltaware_async.records.disaggregation import (
     MonthByWeeks,
     WeekOfMonth,
 )
+from voltaware_async.records.local_clock import (
+    LocalizedCycle,
+)
 from voltaware_async.records.metadata import (
     LEGACY_INDUSTRY,
     METADATA_VERSION,
@@ -78,6 +81,7 @@ from voltaware_async.records.reports import (
     DayByDayMetrics,
     DayConsumption,
     Report,
+    ReportedUnit,
 )
 
 __all__ = [
@@ -125,6 +129,7 @@ __all__ = [
     "Kettle",
     "KnownAppliance",
     "Locale",
+    "LocalizedCycle",
     "MetadataKey",
     "MonthByWeeks",
     "OtherAppliance",
@@ -136,6 +141,7 @@ __all__ = [
     "PropertyType",
     "PropertyUpdate",
     "Report",
+    "ReportedUnit",
     "Season",
     "SolarThermalCoupling",
     "StoveType",

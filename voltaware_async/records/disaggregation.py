@@ -9,11 +9,13 @@ Source: Disaggregation.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
 from attrs import frozen
+
+from voltaware_async.records.local_clock import LocalizedCycle, localized
 
 __all__ = [
     "ApplianceConsumption",
@@ -133,6 +135,14 @@ class Cycle:
     start: datetime
     end: datetime
     consumption: float
+
+    def localized(self, zone: tzinfo) -> LocalizedCycle:
+        """Return when it took place, in UTC; `zone` is the device's, such as `Locale.tz`.
+
+        The instants are the likeliest ones where a change of the clock leaves a choice; ValueError where a
+        reading is too near the first or the last day of the calendar.
+        """
+        return localized(self.start, self.end, zone)
 
 
 @frozen

@@ -6,13 +6,25 @@
 * `targets`: `open_store`, from a text such as `fleet.duckdb`
 * `tables`, `batches`, `sightings`: the Arrow schemas, and outcomes and devices → tables, without touching a
   store (need pyarrow)
-* `duckdb_*`: the embedded store, a file (needs duckdb); `holder` names the process that holds it
+* `sql`: the store itself, worded once in the SQL that all its databases read
+* `duckdb`, `parquet`, `postgres`: the databases: a file, a folder, a server; each needs its extra
+* `holder`: the process that holds a file
 
 Importing this package loads neither pyarrow nor duckdb.
 """
 
-from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun, Status
+from voltaware_async.stores.ledger import Coverage, FailureReason, FindingCount, LastRun, Revision, Status
 from voltaware_async.stores.store import ApplianceShare, Store
 from voltaware_async.stores.targets import open_store
 
-__all__ = ["ApplianceShare", "Coverage", "FailureReason", "LastRun", "Status", "Store", "open_store"]
+__all__ = [
+    "ApplianceShare",
+    "Coverage",
+    "FailureReason",
+    "FindingCount",
+    "LastRun",
+    "Revision",
+    "Status",
+    "Store",
+    "open_store",
+]

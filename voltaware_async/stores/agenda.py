@@ -19,10 +19,11 @@ _LOOK_AGAIN_AFTER: Final = timedelta(days=7)
 
 
 class Turn(Enum):
-    """Tell the two turns of a run apart; the first comes first, for it is the greater loss if left out."""
+    """Tell the turns of a run apart, in their order: the greatest loss, if left out, comes first."""
 
     FIRST = "never asked"
     AGAIN = "asked before, and not landed"
+    REFRESH = "landed before"
 
 
 @frozen
@@ -44,7 +45,8 @@ class Agenda:
     """Say which cells are to be asked; those that failed always are.
 
     `as_of` is the day that the run takes for today. `never_asked` takes in the cells that the ledger does not
-    have; `asks_again` decides on absent ones. `minds_first_event` leaves out the periods that ended before
+    have; `asks_again` decides on absent ones, and `refreshes` on whether a period's landed cells are asked
+    once more, in case the API has restated them. `minds_first_event` leaves out the periods that ended before
     a device's first event, and asks for the details of devices that nothing is known of.
     """
 
@@ -52,6 +54,7 @@ class Agenda:
     never_asked: bool = True
     minds_first_event: bool = False
     asks_again: Callable[[Absence], bool] = lambda _absence: True
+    refreshes: Callable[[Period], bool] = lambda _period: False
 
     @property
     def look_again_before(self) -> date:
@@ -63,7 +66,8 @@ class Agenda:
 class Count:
     """Count the cells of one dataset and period, over a run's devices.
 
-    `never_asked` and `again` are to be asked; `known` counts the others that the ledger has.
+    `never_asked`, `again` and, of those that have landed, `refresh` are to be asked; `known` counts the others
+    that the ledger has.
     """
 
     dataset: Dataset
@@ -71,12 +75,19 @@ class Count:
     never_asked: int
     again: int
     known: int
+    refresh: int = 0
 
     @property
     def planned(self) -> int:
         """The cells to be asked."""
-        return self.never_asked + self.again
+        return self.never_asked + self.again + self.refresh
 
     def of(self, turn: Turn) -> int:
         """Return the cells to be asked in a turn."""
-        return self.never_asked if turn is Turn.FIRST else self.again
+        match turn:
+            case Turn.FIRST:
+                return self.never_asked
+            case Turn.AGAIN:
+                return self.again
+            case Turn.REFRESH:
+                return self.refresh

@@ -25,8 +25,9 @@ class Known(IntEnum):
     """Tell what is known of a batch's cells before looking into the ledger; of several, the least counts."""
 
     NOTHING = 0
-    NOT_LANDED = 1
-    NEVER_ASKED = 2
+    LANDED = 1
+    NOT_LANDED = 2
+    NEVER_ASKED = 3
 
 
 @define

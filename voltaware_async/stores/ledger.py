@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from voltaware_async.cells import Dataset
 from voltaware_async.periods import Period
 from voltaware_async.records.devices import DeviceId
 
-__all__ = ["Coverage", "FailureReason", "LastRun", "Status"]
+__all__ = ["Coverage", "FailureReason", "FindingCount", "LastRun", "Revision", "Status"]
 
 
 class Status(StrEnum):
@@ -62,5 +62,32 @@ class FailureReason:
     """
 
     reason: str
+    cells: int
+    example: DeviceId
+
+
+@frozen
+class Revision:
+    """Tell how the API restated a cell that had landed: its total before and after, in Wh."""
+
+    revised_at: datetime
+    device_id: DeviceId
+    dataset: Dataset
+    period: Period
+    old_total_wh: float | None
+    new_total_wh: float | None
+    run_id: str
+
+
+@frozen
+class FindingCount:
+    """Count the cells of a dataset and period that one check has flagged, and name a device to look at.
+
+    `period_start` is the first day of the period, or of a clipped week.
+    """
+
+    dataset: str
+    period_start: date
+    finding: str
     cells: int
     example: DeviceId

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from voltaware_async.records.devices import Device, Locale
+from voltaware_async.stores.columns import storable
 from voltaware_async.stores.tables import DEVICES
 
 if TYPE_CHECKING:
@@ -22,9 +23,15 @@ _FURTHEST_BEHIND: Final = timedelta(hours=12)
 _CLOCKS_APART: Final = timedelta(days=1)
 
 
-def devices_seen(seen: Sequence[Seen], at: datetime, as_of: date) -> pa.Table:
-    """Return the rows, in order; `at` is an aware instant, `as_of` the day that the run took for today."""
-    rows = [_row(one, at, as_of) for one in seen]
+def devices_seen(seen: Sequence[Seen], at: datetime, as_of: date, *, is_listed: bool = True) -> pa.Table:
+    """Return the rows, in order; `at` is an aware instant, `as_of` the day that the run took for today.
+
+    Devices that were named, and of which it is not known that the API lists them, are not `is_listed`.
+
+    Texts are storable, as in a batch: U+FFFD stands for NUL and for half of a character.
+    """
+    unlisted_since = None if is_listed else as_of
+    rows = [{**_row(one, at, as_of), "unlisted_since": unlisted_since} for one in seen]
     return pa.Table.from_pylist(rows, schema=DEVICES)
 
 
@@ -33,17 +40,16 @@ def _row(seen: Seen, at: datetime, as_of: date) -> dict[str, str | date | None]:
     locale = device.locale or Locale()
     return {
         "device_id": seen.device_id,
-        "connection_state": device.connection_state and str(device.connection_state),
-        "firmware": device.firmware,
+        "connection_state": storable(device.connection_state),
+        "firmware": storable(device.firmware),
         "first_event": device.first_event,
         "last_event": device.last_event,
-        "iso_country_code": locale.iso_country_code,
-        "iso_locale_code": locale.iso_locale_code,
-        "time_zone_id": locale.time_zone_id,
+        "iso_country_code": storable(locale.iso_country_code),
+        "iso_locale_code": storable(locale.iso_locale_code),
+        "time_zone_id": storable(locale.time_zone_id),
         "seen_at": at,
         "asked_on": as_of,
         "first_day": _first_day(device.first_event, locale, at),
-        "unlisted_since": None,
     }
 
 

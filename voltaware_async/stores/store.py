@@ -8,6 +8,7 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import date, datetime
     from types import TracebackType
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from voltaware_async.records.devices import DeviceId
     from voltaware_async.stores.agenda import Agenda, Count, Turn
     from voltaware_async.stores.batches import Batch
-    from voltaware_async.stores.ledger import Coverage, FailureReason, LastRun
+    from voltaware_async.stores.export import Filter
+    from voltaware_async.stores.ledger import Coverage, FailureReason, FindingCount, LastRun, Revision
 
 __all__ = ["ApplianceShare", "Store"]
 
@@ -93,6 +95,17 @@ class Store(Protocol):
         devices that are listed no more are marked as unlisted since that day; returns how many.
         """
 
+    def time_zones(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, str | None]:
+        """Return the time zones of those devices that have been looked up; None where one has none."""
+
+    def date_cycles(self) -> None:
+        """Fill in the instants of cycles that landed before their device's time zone was known."""
+
+    def hashes(
+        self, dataset: Dataset, period: Period, devices: Sequence[DeviceId]
+    ) -> Mapping[DeviceId, int | None]:
+        """Return the content hashes of those cells that have landed; None for one that has no hash yet."""
+
     def expect(self, parts: Sequence[tuple[Dataset, Period]], night: date | None) -> None:
         """Take note that these parts are to be asked, by a night of that day, or by another run (None).
 
@@ -102,11 +115,12 @@ class Store(Protocol):
     def expected_until(self) -> Mapping[Dataset, date]:
         """Return the end of the newest period of each dataset that a night was to ask."""
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch, *, refreshes: bool = False) -> int:
         """Write rows and ledger entries together, or on any error nothing.
 
         A cell that had not landed replaces its ledger entry, and adds up the attempts. A cell that has
-        landed is refused with StoreError: rows are never doubled.
+        landed is refused with StoreError: rows are never doubled. With `refreshes` its rows are replaced,
+        and a revision recorded; returns how many were.
         """
 
     def finish(
@@ -129,8 +143,17 @@ class Store(Protocol):
     def failures(self, limit: int = 20) -> Sequence[FailureReason]:
         """Return the reasons of the cells that failed last time, the most frequent first."""
 
+    def revisions(self, limit: int = 20) -> Sequence[Revision]:
+        """Return the latest revisions, the newest first."""
+
+    def findings(self) -> Sequence[FindingCount]:
+        """Count what the checks find, by dataset, period and finding."""
+
     def table(self, name: str) -> pa.Table:
-        """Return a whole table with its pinned types; it is held in memory."""
+        """Return a whole table or view with its pinned types; it is held in memory."""
+
+    def rows(self, name: str, wanted: Filter | None = None) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Stream the rows of a table or view, in batches; ask the store nothing else meanwhile."""
 
     def consumption_by_appliance(self, dataset: Dataset, period: Period) -> Sequence[ApplianceShare]:
         """Add up a dataset's consumption per appliance, the largest first."""

@@ -18,6 +18,10 @@ __all__ = [
     "EXPECTED",
     "KEY",
     "LEDGER",
+    "REPORTS",
+    "REPORT_DAYS",
+    "REVISIONS",
+    "ROWS",
     "RUNS",
     "TABLES",
     "TOTALS",
@@ -32,10 +36,11 @@ _FLAG: Final = pa.bool_()
 _LOCAL: Final = pa.timestamp("us")
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 
-_DUCKDB_TYPES: Final[dict[pa.DataType, str]] = {
+# The names that DuckDB and PostgreSQL share.
+_SQL_TYPES: Final[dict[pa.DataType, str]] = {
     _TEXT: "VARCHAR",
     _DAY: "DATE",
-    _DOUBLE: "DOUBLE",
+    _DOUBLE: "FLOAT8",
     _COUNT: "BIGINT",
     _FLAG: "BOOLEAN",
     _LOCAL: "TIMESTAMP",
@@ -66,6 +71,29 @@ CYCLES: Final = _schema(
     {**_CELL, "appliance_key": _TEXT, "start_local": _LOCAL, "end_local": _LOCAL},
     {"start_utc": _INSTANT, "end_utc": _INSTANT, "ambiguous": _FLAG, "consumption_wh": _DOUBLE},
 )
+REPORT_DAYS: Final = _schema(
+    {**_CELL, "day": _DAY},
+    {"reported_consumption": _DOUBLE, "consumption_wh": _DOUBLE, "weekend": _FLAG},
+)
+REPORTS: Final = _schema(
+    _CELL,
+    {
+        "reported_unit": _TEXT,
+        "reported_total_consumption": _DOUBLE,
+        "total_consumption_wh": _DOUBLE,
+        "reported_average_consumption": _DOUBLE,
+        "reported_max_consumption": _DOUBLE,
+        "max_day": _DAY,
+        "reported_min_consumption": _DOUBLE,
+        "min_day": _DAY,
+        "reported_week_days_consumption": _DOUBLE,
+        "reported_weekend_days_consumption": _DOUBLE,
+        "days_without_consumption": _COUNT,
+        "kgco2": _DOUBLE,
+        "trees": _DOUBLE,
+        "version": _COUNT,
+    },
+)
 LEDGER: Final = _schema(
     _CELL,
     {
@@ -77,6 +105,18 @@ LEDGER: Final = _schema(
         "updated_at": _INSTANT,
         "asked_on": _DAY,
         "absent_since": _DAY,
+        "content_hash": _COUNT,
+        "total_consumption_wh": _DOUBLE,
+    },
+)
+REVISIONS: Final = _schema(
+    {**_CELL, "revised_at": _INSTANT},
+    {
+        "run_id": _TEXT,
+        "old_total_wh": _DOUBLE,
+        "new_total_wh": _DOUBLE,
+        "old_hash": _COUNT,
+        "new_hash": _COUNT,
     },
 )
 DEVICES: Final = _schema(
@@ -111,26 +151,45 @@ COUNTS: Final[dict[str, pa.DataType]] = {
     "token_calls": _COUNT,
     "elapsed_s": _DOUBLE,
     "rate_per_s": _DOUBLE,
+    "restated": _COUNT,
+    "zone_unknown": _COUNT,
+    "reports_wh": _COUNT,
+    "reports_kwh": _COUNT,
+    "reports_unknown": _COUNT,
 }
 RUNS: Final = _schema(
     {"run_id": _TEXT},
-    {"command": _TEXT, "started_at": _INSTANT, "finished_at": _INSTANT, "outcome": _TEXT, **COUNTS},
+    {
+        "command": _TEXT,
+        "started_at": _INSTANT,
+        "finished_at": _INSTANT,
+        "outcome": _TEXT,
+        **COUNTS,
+        "number": _COUNT,
+    },
 )
 
-TABLES: Final = {
+# What a cell's record becomes; all of it goes when the cell is restated.
+ROWS: Final = {
     "consumption": CONSUMPTION,
     "totals": TOTALS,
     "cycles": CYCLES,
+    "report_days": REPORT_DAYS,
+    "reports": REPORTS,
+}
+TABLES: Final = {
+    **ROWS,
     "devices": DEVICES,
     "expected": EXPECTED,
     "ledger": LEDGER,
+    "revisions": REVISIONS,
     "runs": RUNS,
 }
 
 
 def create_table_sql(name: str, schema: pa.Schema) -> str:
-    """Word a table as DuckDB's `CREATE TABLE`."""
+    """Word a table as a `CREATE TABLE` that DuckDB and PostgreSQL read alike."""
     columns = ", ".join(
-        f"{field.name} {_DUCKDB_TYPES[field.type]}{'' if field.nullable else ' NOT NULL'}" for field in schema
+        f"{field.name} {_SQL_TYPES[field.type]}{'' if field.nullable else ' NOT NULL'}" for field in schema
     )
     return f"CREATE TABLE {name} ({columns})"

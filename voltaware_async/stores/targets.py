@@ -3,63 +3,126 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from voltaware_async.stores.duckdb_store import DuckDBStore
+    from collections.abc import Iterator
+
     from voltaware_async.stores.store import Store
 
 __all__ = ["open_store", "open_to_plan"]
 
-_PREFIX: Final = "duckdb:"
 _SUFFIX: Final = ".duckdb"
-_LATER: Final = ("parquet:", "postgresql:", "postgres:")
-_EXTRA: Final = frozenset({"duckdb", "pyarrow"})
+_POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+class _Kind(Enum):
+    """The kinds of store; the value is the extra that brings its libraries."""
+
+    DUCKDB = "duckdb"
+    PARQUET = "parquet"
+    POSTGRES = "postgres"
+
+
+_WORDED: Final = {
+    _Kind.DUCKDB: "a DuckDB store",
+    _Kind.PARQUET: "a Parquet store",
+    _Kind.POSTGRES: "a PostgreSQL store",
+}
+_LIBRARIES: Final = frozenset({"duckdb", "pyarrow", "adbc_driver_postgresql", "adbc_driver_manager"})
 
 
 def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> Store:
-    """Open a store, and create it where there is none: `fleet.duckdb`, or `duckdb:PATH` for any file name.
+    """Open a store, and create it where there is none.
+
+    `fleet.duckdb`, or `duckdb:PATH` for any file name; `parquet:DIR`, a folder; `postgresql://…`, a database,
+    its schema the first of the search path. A relative path is of the current folder.
 
     Raises ConfigurationError for a target that is not known here or whose libraries are not installed,
-    StoreError for a file that cannot be used, StoreLockedError while another process writes to it.
+    StoreError for a store that cannot be used, StoreLockedError while another process writes to it.
     """
     name = os.fspath(target)
-    path = _duckdb_path(name)
-    return _duckdb_store().open(name, path, read_only=read_only)
-
-
-def _duckdb_store() -> type[DuckDBStore]:
-    try:
-        from voltaware_async.stores.duckdb_store import DuckDBStore  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
-            raise
-        raise ConfigurationError(
-            f"a DuckDB store needs {error.name}: run  pip install 'voltaware-async[duckdb]'"
-        ) from error
-    return DuckDBStore
+    kind, place = _read(name)
+    with _libraries(kind):
+        match kind:
+            case _Kind.DUCKDB:
+                return _open_duckdb(name, place, read_only=read_only)
+            case _Kind.PARQUET:
+                return _open_parquet(name, place, read_only=read_only)
+            case _Kind.POSTGRES:
+                return _open_postgres(place, read_only=read_only)
 
 
 def open_to_plan(target: str | None) -> Store:
     """Open a store to read; where there is none of that name yet, or no name, an empty one in memory."""
-    if target is not None and os.path.lexists(_duckdb_path(target)):
-        return open_store(target, read_only=True)
-    return _duckdb_store().empty(target or "an empty store")
+    if target is not None:
+        kind, place = _read(target)
+        if kind is _Kind.POSTGRES or os.path.lexists(place):
+            return open_store(target, read_only=True)
+    with _libraries(_Kind.DUCKDB):
+        from voltaware_async.stores.duckdb.file import empty_database  # noqa: PLC0415 - an extra
+        from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+
+        return SqlStore(empty_database(target or "an empty store"))
 
 
-def _duckdb_path(target: str) -> str:
-    if target.startswith(_PREFIX) and target != _PREFIX and "\0" not in target:
-        return target.removeprefix(_PREFIX)
-    if target.startswith(_LATER):
+def _open_duckdb(name: str, path: str, *, read_only: bool) -> Store:
+    from voltaware_async.stores.duckdb.file import open_database  # noqa: PLC0415 - an extra
+    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+
+    return SqlStore(open_database(name, _absolute(path), read_only=read_only))
+
+
+def _open_parquet(name: str, path: str, *, read_only: bool) -> Store:
+    from voltaware_async.stores.parquet.folder import open_folder  # noqa: PLC0415 - an extra
+    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+
+    return SqlStore(open_folder(name, _absolute(path), read_only=read_only))
+
+
+def _open_postgres(url: str, *, read_only: bool) -> Store:
+    from voltaware_async.stores.postgres.opening import open_database  # noqa: PLC0415 - an extra
+    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+
+    return SqlStore(open_database(url, read_only=read_only))
+
+
+def _absolute(path: str) -> Path:
+    # Not Path.resolve, which raises for links that go round in circles.
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def _libraries(kind: _Kind) -> Iterator[None]:
+    """Say which extra brings a library that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
         raise ConfigurationError(
-            f"{target.partition(':')[0]} stores come with a later release; use a DuckDB file: fleet.duckdb"
-        )
+            f"{_WORDED[kind]} needs {error.name}: run  pip install 'voltaware-async[{kind.value}]'"
+        ) from error
+
+
+def _read(target: str) -> tuple[_Kind, str]:
+    """Tell the kind of store, and its path or URL."""
+    if target.startswith(_POSTGRES) and "\0" not in target:
+        return _Kind.POSTGRES, target
+    for kind in (_Kind.DUCKDB, _Kind.PARQUET):
+        prefix, path = f"{kind.value}:", target.removeprefix(f"{kind.value}:")
+        if target.startswith(prefix) and path and "\0" not in target:
+            return kind, path
     if target.endswith(_SUFFIX) and "://" not in target and "\0" not in target:
-        return target
+        return _Kind.DUCKDB, target
     raise ConfigurationError(
-        f"a store is named fleet{_SUFFIX} or {_PREFIX}PATH, not {_without_secrets(target)!r}"
+        f"a store is named fleet{_SUFFIX}, duckdb:PATH, parquet:DIR or postgresql://…,"
+        f" not {_without_secrets(target)!r}"
     )
 
 

@@ -13,39 +13,37 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from uuid import uuid4
 
 import duckdb
 
 from voltaware_async.errors import StoreError
-from voltaware_async.stores.duckdb_errors import store_errors
-from voltaware_async.stores.duckdb_format import FORMAT_VERSION, MARKER, create_tables, upgrade, version_of
+from voltaware_async.stores.duckdb.database import DuckDBDatabase
+from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.holder import is_only_read
+from voltaware_async.stores.sql.format import check_readable, create_store, is_store, upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from duckdb import DuckDBPyConnection
 
-__all__ = ["connect_store", "empty_database", "share_memory"]
+__all__ = ["empty_database", "open_as", "open_database"]
+
+D = TypeVar("D", bound=DuckDBDatabase)
+_Make: TypeAlias = "Callable[[str, DuckDBPyConnection], D]"
 
 _HEADERS_SIZE: Final = 3 * 4096
 _DRAFTS: Final = ".voltaware-draft-"
 _ALONE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
-
-# DuckDB's share of memory. Its joins take so much of a fleet of millions, even while they spill to disk; and
-# whoever only reads, or upgrades, may take more, for a short while.
-_LEAST_SHARE_MB: Final = 64
-_BYTES_PER_DEVICE: Final = 64
-_LARGE_SHARE_MB: Final = 1024
 
 _READERS_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.05
 
 # One thread: commits of some thousand rows gain nothing from more, and their CPU time grows.
 _SETTINGS: Final[dict[str, str | bool | int]] = {
-    "memory_limit": f"{_LEAST_SHARE_MB}MB",
+    "memory_limit": "64MB",
     # The default, 16 MB, writes half-filled row groups more often: a fifth more CPU per cell.
     "checkpoint_threshold": "32MB",
     "threads": 1,
@@ -56,30 +54,26 @@ _SETTINGS: Final[dict[str, str | bool | int]] = {
 }
 
 
-def connect_store(target: str, path: Path, *, read_only: bool) -> DuckDBPyConnection:
+def open_database(target: str, path: Path, *, read_only: bool) -> DuckDBDatabase:
     """Open a store's file, and create it where there is none; a file that cannot be used stays as it is.
 
     `path` is absolute: to DuckDB, other texts may name something else than a file.
     """
+    return open_as(DuckDBDatabase, target, path, read_only=read_only)
+
+
+def open_as(make: _Make[D], target: str, path: Path, *, read_only: bool) -> D:
+    """Open a file as another kind of database that keeps a file of DuckDB's."""
     with store_errors(target):
         _refuse_place(target, path)
-        return _open_to_read(target, path) if read_only else _open_to_write(target, path)
+        return _open_to_read(make, target, path) if read_only else _open_to_write(make, target, path)
 
 
-def share_memory(connection: DuckDBPyConnection, devices: int) -> None:
-    """Give DuckDB as much memory as a run over so many devices takes."""
-    _set_share(connection, max(_LEAST_SHARE_MB, devices * _BYTES_PER_DEVICE // 1_000_000))
-
-
-def _set_share(connection: DuckDBPyConnection, megabytes: int) -> None:
-    connection.execute(f"SET memory_limit = '{megabytes}MB'")
-
-
-def empty_database() -> DuckDBPyConnection:
+def empty_database(target: str) -> DuckDBDatabase:
     """Make a store in memory: what a store would be that is not there yet."""
-    connection = _connect(":memory:", read_only=False)
-    create_tables(connection)
-    return connection
+    database = DuckDBDatabase(target, _connect(":memory:", read_only=False))
+    create_store(database)
+    return database
 
 
 def _refuse_place(target: str, path: Path) -> None:
@@ -91,37 +85,38 @@ def _refuse_place(target: str, path: Path) -> None:
         raise StoreError(f"{target} is no regular file")  # to open a pipe would wait for ever
 
 
-def _open_to_read(target: str, path: Path) -> DuckDBPyConnection:
+def _open_to_read(make: _Make[D], target: str, path: Path) -> D:
     if not path.exists():
         raise StoreError(f"there is no store {target} yet: a pull creates it")
     with ExitStack() as on_error:
-        connection = on_error.enter_context(_connect(path, read_only=True))
-        if not _is_store(target, path, connection):
-            raise StoreError(f"{target} is an empty database: a pull makes it a store")
-        if (version := version_of(connection)) < FORMAT_VERSION:
-            raise StoreError(f"{target} has the earlier format {version}: the next pull or sync renews it")
-        _set_share(connection, _LARGE_SHARE_MB)
+        database = make(target, on_error.enter_context(_connect(path, read_only=True)))
+        _refuse_cut_off(path, database)
+        check_readable(database)
+        database.check_kind()
+        database.take_large_share()
         on_error.pop_all()
-    return connection
+    return database
 
 
-def _open_to_write(target: str, path: Path) -> DuckDBPyConnection:
+def _open_to_write(make: _Make[D], target: str, path: Path) -> D:
     """Look first, without writing: to open a file for writing may change it."""
     _clear_left_overs(path.parent)
     if not path.exists():
-        _create(target, path)
+        _create(make, target, path)
     with _connect(path, read_only=True) as looking:
-        is_store = _is_store(target, path, looking)
+        database = make(target, looking)
+        _refuse_cut_off(path, database)
+        if is_there := is_store(database):
+            database.check_kind()
     with ExitStack() as on_error:
-        connection = on_error.enter_context(_connect_to_write(path))
-        if is_store:
-            _set_share(connection, _LARGE_SHARE_MB)
-            upgrade(connection)
-            _set_share(connection, _LEAST_SHARE_MB)
+        database = make(target, on_error.enter_context(_connect_to_write(path)))
+        if is_there:
+            with database.large_share():
+                upgrade(database)
         else:
-            create_tables(connection)
+            create_store(database)
         on_error.pop_all()
-    return connection
+    return database
 
 
 def _connect_to_write(path: Path) -> DuckDBPyConnection:
@@ -145,7 +140,7 @@ def _connect(path: Path | str, *, read_only: bool) -> DuckDBPyConnection:
     return connection
 
 
-def _create(target: str, path: Path) -> None:
+def _create(make: _Make[D], target: str, path: Path) -> None:
     """Make the file beside its place and link it there: a kill leaves no half-made store.
 
     A link, unlike a rename, never replaces a store that another process made meanwhile.
@@ -156,7 +151,7 @@ def _create(target: str, path: Path) -> None:
     with _draft_folder(path.parent) as folder:
         draft = folder / "new.duckdb"
         with _connect(draft, read_only=False) as connection:
-            create_tables(connection)
+            create_store(make(target, connection))
         with suppress(FileExistsError):
             os.link(draft, path)
 
@@ -198,33 +193,10 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _is_store(target: str, path: Path, connection: DuckDBPyConnection) -> bool:
-    """Tell a store from an empty database; refuse anything else."""
-    _refuse_cut_off(target, path, connection)
-    tables = connection.execute(_TABLES_AND_VIEWS).fetchall()
-    if not tables:
-        return False
-    if (MARKER,) not in tables:
-        raise StoreError(f"{target} is a database of something else: its tables are not a store's")
-    version = version_of(connection)
-    if version < 1:
-        raise StoreError(f"{target} names no format of its own: it is no store, or a spoilt one")
-    if version > FORMAT_VERSION:
-        raise StoreError(
-            f"{target} has format {version} and this release knows {FORMAT_VERSION}: upgrade voltaware-async"
-        )
-    return True
-
-
-_TABLES_AND_VIEWS: Final = """
-SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
-UNION ALL
-SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
-"""
-
-
-def _refuse_cut_off(target: str, path: Path, connection: DuckDBPyConnection) -> None:
+def _refuse_cut_off(path: Path, database: DuckDBDatabase) -> None:
     """Compare the size with the blocks in use: DuckDB itself finds a missing block only when it reads it."""
-    [(used,)] = connection.execute("SELECT used_blocks * block_size FROM pragma_database_size()").fetchall()
+    [(used,)] = database.rows("SELECT used_blocks * block_size FROM pragma_database_size()")
     if path.stat().st_size < _HEADERS_SIZE + used:
-        raise StoreError(f"{target} is cut off: it is shorter than its own header says; restore a copy")
+        raise StoreError(
+            f"{database.target} is cut off: it is shorter than its own header says; restore a copy"
+        )

@@ -1,0 +1,1 @@
+"""DuckDB: a store in one file."""
