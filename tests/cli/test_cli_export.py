@@ -320,6 +320,22 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_says_so(
     assert what_is_there(tmp_path) == {file.name}
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_store_that_turns_out_to_be_spoilt_leaves_the_old_file(
+    voltaware: Callable[..., Ended], tmp_path: Path, store: Path, form: str
+) -> None:
+    n = "CASE WHEN n < 500000 THEN n ELSE error('spoilt') END"
+    spoilt = show_as_coverage(store, f"SELECT {JULY}, {n}, n, n, n FROM range(1000000) AS t(n)")
+    (tmp_path / f"out.{form}").write_bytes(OLD)
+
+    ended = voltaware(*spoilt, "--to", f"out.{form}")
+
+    assert (ended.code, ended.out) == (5, "")
+    assert the_sentence(ended).startswith("f.duckdb cannot be used: ")
+    assert (tmp_path / f"out.{form}").read_bytes() == OLD
+    assert what_is_there(tmp_path) == {f"out.{form}"}
+
+
 def test_a_stdout_that_is_full_says_so(environment: dict[str, str], tmp_path: Path) -> None:
     with start_in_shell("> /dev/full", environment, tmp_path) as process:
         _, talk = process.communicate(timeout=30)

@@ -253,3 +253,16 @@ async def test_a_night_asks_the_last_months_once_more_and_no_other(store: Store)
 async def test_a_night_refreshes_no_further_back_than_its_horizon(store: Store) -> None:
     with pytest.raises(ConfigurationError, match="only 3 are due"):
         await Api(a=1.0).fleet.sync(store, refresh_months=4, horizon_months=3)
+
+
+# --- a list of devices that is not what it should be -------------------------------------------------
+
+
+async def test_a_listed_id_that_no_store_can_hold_stops_no_run_and_is_told(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        summary = await fleet_of([DeviceId("a\0b"), DeviceId("c")]).land(store, MONTH, [JULY])
+
+    assert (summary.planned, summary.landed) == (1, 1)
+    assert r"lists 1 ids that are none, and that are left out; one is 'a\x00b'" in caplog.text

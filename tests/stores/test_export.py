@@ -135,6 +135,14 @@ def test_a_device_is_found_by_its_own_characters_in_every_kind_of_store(store: S
         assert [row["device_id"] for row in rows] == [device]
 
 
+def test_of_more_devices_than_a_list_is_good_for_each_is_found_all_the_same(store: Store) -> None:
+    many = [*ODD_IDS, *ids(*(f"unknown {number}" for number in range(1000)))]
+
+    rows = rows_of(store, "totals", Filter(devices=many, datasets=(Dataset.MONTH,)))
+
+    assert sorted(row["device_id"] for row in rows) == sorted(ODD_IDS)
+
+
 def test_to_a_month_belong_its_clipped_weeks_and_the_full_weeks_that_lie_within_it(store: Store) -> None:
     """July 2024 begins on a Monday: its five weeks end on a Sunday, but for the last, which is clipped."""
     july = rows_of(store, "totals", Filter(periods=(JULY,), devices=ids("0001")))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from voltaware_async.transport.traffic import Traffic
 
 __all__ = ["Fleet"]
+
+logger: Final = logging.getLogger("voltaware_async")
 
 
 class Fleet:
@@ -246,7 +249,7 @@ class Fleet:
         """
         if devices is not None:
             return tuple(dict.fromkeys(checked_device_id(device_id) for device_id in devices))
-        listed = tuple(dict.fromkeys(await self._listed()))
+        listed = _storable(dict.fromkeys(await self._listed()))
         if not listed and store is not None and await to_thread.run_sync(store.knows_devices):
             raise OutageError(f"the API lists no devices, and {store.target} knows some: nothing was asked")
         return listed
@@ -259,6 +262,20 @@ class Fleet:
             if not is_from_elsewhere(error):
                 raise
             raise OutageError(f"there is no list of devices to go by: {error}") from None
+
+
+def _storable(listed: Iterable[DeviceId]) -> Sequence[DeviceId]:
+    """Leave out the ids with a NUL: they cannot be asked, and no PostgreSQL can hold them."""
+    ids = tuple(listed)
+    kept = tuple(device_id for device_id in ids if "\0" not in device_id)
+    if len(kept) < len(ids):
+        example = next(device_id for device_id in ids if "\0" in device_id)
+        logger.warning(
+            "the API lists %d ids that are none, and that are left out; one is %r",
+            len(ids) - len(kept),
+            example,
+        )
+    return kept
 
 
 async def _retry_job(store: Store) -> Job:

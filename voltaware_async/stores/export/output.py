@@ -8,9 +8,9 @@ import io
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from stat import S_IMODE
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from voltaware_async.errors import ConfigurationError
 
@@ -112,7 +112,7 @@ def whole_file(path: Path) -> Iterator[Output]:
 
 def _draft_of(path: Path, file: Path) -> tuple[Path, int]:
     """Create a draft and hold a lock on it, which tells it from the left-over of a maker that was killed."""
-    draft = file.with_name(f".{file.name}.{token_hex(8)}{_DRAFT}")
+    draft = file.with_name(f".{file.name}.{uuid4().hex}{_DRAFT}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
@@ -138,13 +138,13 @@ def _clear_left_overs(file: Path) -> None:
 
 
 def _settle(folder: Path) -> None:
-    """Have the folder's entry on the disk too, where the file system can say so."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
+    """Have the folder's entry on the disk too, where it can be read and the file system can say so."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _refused(path: Path, error: OSError) -> ConfigurationError:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["write_rows"]
 
 # Readers of Parquet skip and share out row groups, and want them large; each is held in memory to be written.
-_GROUP_ROWS: Final = 500_000
-_GROUP_BYTES: Final = 64_000_000
+_GROUP_ROWS: Final = 250_000
+_GROUP_BYTES: Final = 32_000_000
 
 # So many lines fit the caches of a processor.
 _LINES: Final = 16_384

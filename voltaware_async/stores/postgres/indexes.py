@@ -16,7 +16,7 @@ _OF_ROWS: Final = (
     # Of one device, and of a cell that is restated.
     "CREATE INDEX ON {table} (device_id, dataset, period_start)",
     # Of a period: it landed together, so that a few bytes per megabyte tell where it is.
-    "CREATE INDEX ON {table} USING brin (period_start)",
+    "CREATE INDEX ON {table} USING brin (period_start, period_end) WITH (autosummarize = on)",
 )
 
 INDEXES: Final[Mapping[str, Sequence[str]]] = {

@@ -38,7 +38,9 @@ SELECT min(device_id), count(*) FROM earlier_entries WHERE status = 'landed'
 # A cell is absent since it first was, also where it failed in between.
 _ADDED_UP: Final = {
     "attempts": "fresh.attempts + coalesce(earlier.attempts, 0)",
-    "absent_since": "CASE WHEN fresh.status <> 'landed' THEN least(earlier.absent_since, fresh.absent_since) END",
+    "absent_since": (
+        "CASE WHEN fresh.status <> 'landed' THEN least(earlier.absent_since, fresh.absent_since) END"
+    ),
 }
 _ADD_UP: Final = f"""
 SELECT {", ".join(f"{_ADDED_UP.get(name, f'fresh.{name}')} AS {name}" for name in LEDGER.names)}

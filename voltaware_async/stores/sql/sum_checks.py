@@ -72,8 +72,8 @@ LEFT JOIN (
 ) AS added_up USING ({CELL}, appliance_key)
 """
 
-# A month's cycles stand beside the month, a week's beside the week. Few appliances have cycles: the others
-# need not be looked through.
+# A month's cycles stand beside the month, a week's beside the week. Hazard: a second join here would have
+# PostgreSQL go through a table per row, as it takes the first, over many columns, to yield hardly anything.
 _CYCLES_AGAINST_APPLIANCE: Final = f"""
 SELECT
     stated.device_id,
@@ -91,7 +91,6 @@ AND appliances.period_start = stated.period_start
 AND appliances.period_end = stated.period_end
 AND appliances.appliance_key = stated.appliance_key
 WHERE appliances.dataset IN ('month', 'week')
-AND appliances.appliance_key IN (SELECT appliance_key FROM consumption WHERE {_OF_CYCLES})
 GROUP BY
     stated.device_id,
     stated.dataset,
