@@ -2,8 +2,8 @@
 
     python benchmarks/landing.py [--batches 200] [--dataset month …] [--store duckdb parquet]
 
-CPU is the whole process's, DuckDB's thread included; what a store does at the end of a run counts as committing.
-The bars: a month cell of 10 rows in at most 20 µs, a month_weeks cell of 50 rows in at most 60 µs.
+CPU is the whole process's, DuckDB's thread included; what a store does at the end of a run is part of the
+commits. The bars: a month cell of 10 rows in at most 20 µs, a month_weeks cell of 50 rows in at most 60 µs.
 """
 
 from __future__ import annotations

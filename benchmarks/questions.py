@@ -21,7 +21,7 @@ from voltaware_async.stores import open_store
 MONTHS = 10
 VIEWS = ("monthly_kwh", "ev_charging_by_hour", "coverage", "checks")
 _KEYS = ", ".join(f"'{key}'" for key in tuple(ApplianceKey)[:10])
-_DEVICES = f"(SELECT lpad(CAST(n AS VARCHAR), 8, '0') AS device_id FROM range($cells / {MONTHS}) AS t(n))"
+_DEVICES = f"(SELECT lpad(CAST(n AS VARCHAR), 8, '0') AS device_id FROM range($cells // {MONTHS}) AS t(n))"
 _PERIODS = f"""(
     SELECT 'month' AS dataset, start, CAST(start + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE) AS end
     FROM (SELECT CAST(DATE '2023-10-01' + INTERVAL (n) MONTH AS DATE) AS start FROM range({MONTHS}) AS t(n))

@@ -13,22 +13,24 @@ from voltaware_async.records.disaggregation import ApplianceConsumption, Disaggr
 from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.batches import Batch, batch_of
 from voltaware_async.stores.sightings import devices_seen
+from voltaware_async.stores.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pyarrow as pa
 
     from voltaware_async.cells import Outcome, Record
     from voltaware_async.periods import Period
     from voltaware_async.stores import Store
 
+KINDS: Final = ("duckdb", "parquet", "postgres")
 JULY: Final = Month(2024, 7)
 WEEK_28: Final = Week(date(2024, 7, 8))
 NOW: Final = datetime(2024, 8, 3, 2, 30, tzinfo=UTC)
 TODAY: Final = NOW.date()
 EVERYTHING: Final = Agenda(as_of=TODAY)
 MONTH_OF_JULY: Final = (Dataset.MONTH, JULY)
+
+Rows = list[tuple[object, ...]]
 
 
 def ids(*names: str) -> list[DeviceId]:
@@ -67,11 +69,11 @@ def seen(*names: str, state: str | None = None, day: str | None = None, as_of: d
     return devices_seen([Seen(DeviceId(name), device) for name in names], NOW, as_of)
 
 
-def batch(*outcomes: Outcome, run_id: str = "run-1", as_of: date | None = None) -> Batch:
-    return batch_of(outcomes, run_id, NOW, as_of)
+def batch(*outcomes: Outcome, run_id: str = "run-1", at: datetime = NOW, as_of: date | None = None) -> Batch:
+    return batch_of(outcomes, run_id, at, as_of)
 
 
-def rows(table: Batch, name: str) -> Sequence[tuple[object, ...]]:
+def rows(table: Batch, name: str) -> Rows:
     """Return a batch's rows as tuples."""
     return [tuple(row.values()) for row in table.tables[name].to_pylist()]
 
@@ -89,3 +91,13 @@ def to_ask(store: Store, turn: Turn, dataset: Dataset = Dataset.MONTH, period: P
         found += page
         page, last = store.outstanding(dataset, period, turn, last, 2)
     return found
+
+
+def rows_of(store: Store, name: str) -> Rows:
+    """Return the rows of a table or view, in the order of their words: no store promises another."""
+    return sorted((tuple(row.values()) for row in store.table(name).to_pylist()), key=repr)
+
+
+def whole(store: Store, *but: str) -> dict[str, Rows]:
+    """Return the rows of all tables."""
+    return {name: rows_of(store, name) for name in TABLES if name not in but}

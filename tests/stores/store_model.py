@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
+from zoneinfo import ZoneInfo, available_timezones
 
 from attrs import define, evolve, field, frozen
 
 from voltaware_async.cells import Absent, Cell, Dataset, Fetched
+from voltaware_async.records.disaggregation import Disaggregation, MonthByWeeks
+from voltaware_async.records.reports import Report
 from voltaware_async.stores import Coverage
 from voltaware_async.stores.agenda import Absence, Agenda, Count, Turn
+from voltaware_async.stores.batches import arrow_tables
+from voltaware_async.stores.content import content_hash
 
 if TYPE_CHECKING:
-    from voltaware_async.cells import Outcome
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from store_cases import Rows
+
+    from voltaware_async.cells import Outcome, Record
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId
 
@@ -29,6 +39,8 @@ class Entry:
     run_id: str
     asked_on: date
     absent_since: date | None
+    content_hash: int | None
+    wh: float | None
 
 
 @frozen
@@ -38,6 +50,7 @@ class Sighting:
     first_day: date | None = None
     is_dormant: bool = False
     asked_on: date | None = None
+    time_zone: str | None = None
     unlisted_since: date | None = None
 
     def has_data_by(self, last_day: date) -> bool:
@@ -55,6 +68,9 @@ class Model:
     """Say in plain Python what a store has to answer."""
 
     ledger: dict[Cell, Entry] = field(factory=dict)
+    records: dict[Cell, Record] = field(factory=dict)
+    dated: dict[Cell, ZoneInfo] = field(factory=dict)
+    revisions: Rows = field(factory=list)
     devices: dict[DeviceId, Sighting] = field(factory=dict)
     expected: dict[Part, date | None] = field(factory=dict)
     run_id: str | None = None
@@ -100,9 +116,21 @@ class Model:
                 until[dataset] = max(until.get(dataset, period.end), period.end)
         return until
 
-    def see(self, device: DeviceId, sighting: Sighting) -> None:
-        before = self.devices.get(device, Sighting())
-        self.devices[device] = evolve(sighting, unlisted_since=before.unlisted_since)
+    def see(self, seen: Sequence[tuple[DeviceId, Sighting]], as_of: date, *, is_listed: bool) -> None:
+        new = Sighting(unlisted_since=None if is_listed else as_of)
+        before = {device: self.devices.get(device, new).unlisted_since for device, _ in seen}
+        for device, sighting in seen:
+            self.devices[device] = evolve(sighting, asked_on=as_of, unlisted_since=before[device])
+
+    def time_zones(self, devices: Sequence[DeviceId]) -> dict[DeviceId, str | None]:
+        known = {device: self.devices[device] for device in devices if device in self.devices}
+        return {device: it.time_zone for device, it in known.items() if it.asked_on}
+
+    def date_cycles(self) -> None:
+        for cell in self.records.keys() - self.dated.keys():
+            zone = self.devices.get(cell.device_id, Sighting()).time_zone
+            if zone in available_timezones():
+                self.dated[cell] = ZoneInfo(zone)
 
     def numbered(self) -> list[tuple[int, DeviceId]]:
         first = {device: n for n, device in reversed(list(enumerate(self.named)))}
@@ -160,25 +188,72 @@ class Model:
         ended = (statuses.count(status) for status in ("landed", "absent", "failed"))
         return Coverage(*part, *ended, len(lacking))
 
-    def commit(self, ended: list[Outcome], run_id: str, as_of: date) -> None:
-        for outcome in ended:
-            before = self.ledger.get(outcome.cell)
-            since = before.absent_since if before else None
-            status = "landed" if isinstance(outcome, Fetched) else type(outcome).__name__.lower()
-            if isinstance(outcome, Absent):
-                since = min(since or as_of, as_of)
-            self.ledger[outcome.cell] = Entry(
-                status,
-                (before.attempts if before else 0) + outcome.attempts,
-                200 if isinstance(outcome, Fetched) else outcome.http_status,
-                run_id,
-                as_of,
-                None if status == "landed" else since,
-            )
+    def hashes(self, part: Part, devices: Sequence[DeviceId]) -> dict[DeviceId, int | None]:
+        asked = {device: self.ledger.get(Cell(device, *part)) for device in devices}
+        return {device: it.content_hash for device, it in asked.items() if it and it.status == "landed"}
 
-    def refuses(self, cells: list[Cell]) -> bool:
-        landed = any(cell in self.ledger and self.ledger[cell].status == "landed" for cell in cells)
-        return landed or len(set(cells)) < len(cells)
+    def commit(self, ended: Sequence[Outcome], run_id: str, at: datetime, as_of: date) -> int:
+        """Return how many cells were restated."""
+        before = len(self.revisions)
+        for outcome in ended:
+            self._end(outcome, run_id, at, as_of)
+        return len(self.revisions) - before
+
+    def _end(self, outcome: Outcome, run_id: str, at: datetime, as_of: date) -> None:
+        cell = outcome.cell
+        before = self.ledger.get(cell)
+        since = before.absent_since if before else None
+        if isinstance(outcome, Absent):
+            since = min(since or as_of, as_of)
+        record = outcome.record if isinstance(outcome, Fetched) else None
+        entry = self.ledger[cell] = Entry(
+            "landed" if isinstance(outcome, Fetched) else type(outcome).__name__.lower(),
+            (before.attempts if before else 0) + outcome.attempts,
+            200 if isinstance(outcome, Fetched) else outcome.http_status,
+            run_id,
+            as_of,
+            None if record is not None else since,
+            None if record is None else content_hash(record),
+            None if record is None else _wh(record),
+        )
+        self.records.pop(cell, None)
+        self.dated.pop(cell, None)
+        if record is None:
+            return
+        self.records[cell] = record
+        if before and before.status == "landed" and before.content_hash != entry.content_hash:
+            key = cell.device_id, cell.dataset.value, cell.period.start, cell.period.end
+            values = before.wh, entry.wh, before.content_hash, entry.content_hash
+            self.revisions.append((*key, at, run_id, *values))
+
+    def refuses(self, cells: Sequence[Cell], *, refreshes: bool) -> bool:
+        landed = any(cell in self.records for cell in cells)
+        return landed and not refreshes or len(set(cells)) < len(cells)
+
+    def rows(self) -> dict[str, Rows]:
+        """Return the rows of the tables that hold records."""
+        landed = [Fetched(cell, record) for cell, record in self.records.items()]
+        undated = [it for it in landed if it.cell not in self.dated]
+        found = [arrow_tables(undated)]
+        found += [
+            arrow_tables([it], {it.cell.device_id: self.dated[it.cell]})
+            for it in landed
+            if it.cell in self.dated
+        ]
+        return {
+            name: sorted((tuple(row.values()) for one in found for row in one[name].to_pylist()), key=repr)
+            for name in found[0]
+        }
+
+
+def _wh(record: Record) -> float:
+    match record:
+        case Disaggregation() | MonthByWeeks():
+            return record.total_consumption
+        case Report():
+            return record.disaggregation_metrics.total_consumption
+        case _:
+            return sum(appliance.total_consumption for appliance in record)
 
 
 def _absence(cell: Cell, entry: Entry) -> Absence | None:

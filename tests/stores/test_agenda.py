@@ -28,25 +28,17 @@ from store_cases import (
 from voltaware_async.cells import Absent, Dataset, Seen
 from voltaware_async.periods import Month, Week
 from voltaware_async.records.devices import Device, DeviceId, Locale
-from voltaware_async.stores import open_store
 from voltaware_async.stores.agenda import Absence, Agenda, Count, Turn
 from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from voltaware_async.stores import Store
 
 THIRD, FOURTH, NINTH = (date(2024, 8, day) for day in (3, 4, 9))
 MINDFUL: Final = Agenda(as_of=TODAY, minds_first_event=True)
 RETRY: Final = Agenda(as_of=TODAY, never_asked=False, asks_again=lambda _absence: False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "fleet.duckdb") as store:
-        yield store
 
 
 def counted(store: Store) -> tuple[int, int, int]:

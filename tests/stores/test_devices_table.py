@@ -26,14 +26,13 @@ from store_cases import (
 
 from voltaware_async.cells import Dataset, Seen
 from voltaware_async.records.devices import ConnectionState, Device, DeviceId, Locale
-from voltaware_async.stores import Coverage, open_store
+from voltaware_async.stores import Coverage
 from voltaware_async.stores.agenda import Agenda
 from voltaware_async.stores.sightings import devices_seen
 from voltaware_async.stores.tables import DEVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from voltaware_async.periods import Period
     from voltaware_async.stores import Store
@@ -41,12 +40,6 @@ if TYPE_CHECKING:
 NIGHT: Final = Agenda(as_of=TODAY, minds_first_event=True)
 PARTS: Final = [MONTH_OF_JULY, (Dataset.WEEK, WEEK_28)]
 NEVER: Final = ConnectionState.NEVER_CONNECTED
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "fleet.duckdb") as store:
-        yield store
 
 
 def known(store: Store) -> dict[str, dict[str, object]]:

@@ -45,7 +45,7 @@ def work(folder):
     told = os.open(folder.with_suffix(".told"), os.O_WRONLY | os.O_CREAT)
     with opened(folder) as store:
         store.begin("run-2", "pull", NOW)
-        for devices, wh in (range(20, 42), 1.0), (range(8), 2.0), (range(42, 44), 1.0):
+        for devices, wh in (range(40, 62), 1.0), (range(16, 24), 2.0), (range(62, 64), 1.0):
             store.commit(months(devices, wh=wh), refreshes=True)
             os.write(told, b"x")
         store.finish("run-2", "complete", NOW, {})
@@ -101,8 +101,8 @@ def totals(store: Store) -> dict[str, float]:
 
 def after(batches: int) -> dict[str, float]:
     """Return the totals after so many batches of the run that is killed."""
-    found = {f"{number:04}": 3.0 for number in range(20)}
-    for devices, wh in [(range(20, 42), 3.0), (range(8), 6.0), (range(42, 44), 3.0)][:batches]:
+    found = {f"{number:04}": 3.0 for number in range(40)}
+    for devices, wh in [(range(40, 62), 3.0), (range(16, 24), 6.0), (range(62, 64), 3.0)][:batches]:
         found |= {f"{number:04}": wh for number in devices}
     return found
 
@@ -118,8 +118,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Make copies of a store, in each of which a run was killed at another step; the last one ended."""
     place = tmp_path_factory.mktemp("killed")
     with opened(place / "template") as store:
-        store.commit(months(range(20)))
-        store._database.settle()
+        for first in (0, 20):
+            store.commit(months(range(first, first + 20)))
+            store._database.settle()
     with run(KILL_AT_EACH_STEP, place / "template") as process:
         said, _ = process.communicate()
     statuses = [line.split()[1] for line in said.splitlines()]

@@ -21,7 +21,8 @@ COLUMNS: Final = {
     ),
     "ledger": (
         f"{CELL}, status VARCHAR, attempts BIGINT, http_status BIGINT, error VARCHAR, run_id VARCHAR, "
-        "updated_at TIMESTAMPTZ, asked_on DATE, absent_since DATE, content_hash BIGINT, total_consumption_wh DOUBLE"
+        "updated_at TIMESTAMPTZ, asked_on DATE, absent_since DATE, content_hash BIGINT, "
+        "total_consumption_wh DOUBLE"
     ),
     "report_days": f"{CELL}, day DATE, reported_consumption DOUBLE, consumption_wh DOUBLE, weekend BOOLEAN",
     "reports": (

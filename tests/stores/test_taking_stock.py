@@ -31,9 +31,6 @@ from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.sql import run_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from voltaware_async.periods import Period
     from voltaware_async.stores import Store
 
@@ -42,12 +39,6 @@ NIGHT: Final = Agenda(as_of=TODAY, minds_first_event=True)
 TOMORROW: Final = TODAY + timedelta(days=1)
 MONTH_OF_AUGUST: Final = (Dataset.MONTH, JULY.next())
 WEEK_OF_28: Final = (Dataset.WEEK, WEEK_28)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "fleet.duckdb") as store:
-        yield store
 
 
 def list_devices(store: Store, *names: str, day: date | None = TODAY) -> int:
@@ -321,24 +312,21 @@ def test_expected_parts_of_a_store_without_devices_are_covered_with_nobody(store
     assert store.coverage() == [Coverage(*MONTH_OF_JULY, landed=0, absent=0, failed=0, never_asked=0)]
 
 
-def test_what_a_killed_run_was_to_ask_is_missing_when_the_store_is_opened_again(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.duckdb"
-    with open_store(path) as store:
+def test_what_a_killed_run_was_to_ask_is_missing_when_the_store_is_opened_again(target: str) -> None:
+    with open_store(target) as store:
         store.begin("run-1", "sync", NOW)
         list_devices(store, "1", "2", "3")
         store.expect([MONTH_OF_JULY, MONTH_OF_AUGUST], None)
         store.commit(batch(fetched("1")))
-    with open_store(path, read_only=True) as store:
+    with open_store(target, read_only=True) as store:
         assert missing(store) == {JULY: 2, JULY.next(): 3}
         last = store.last_run()
     assert last is not None
     assert last.outcome is None
 
 
-def test_expecting_needs_a_store_that_may_be_written(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.duckdb"
-    open_store(path).close()
-    with open_store(path, read_only=True) as store, pytest.raises(StoreError, match="read-only"):
+def test_expecting_needs_a_store_that_may_be_written(target: str) -> None:
+    with open_store(target, read_only=True) as store, pytest.raises(StoreError, match="read-only"):
         store.expect([MONTH_OF_JULY], None)
 
 

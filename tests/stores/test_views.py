@@ -69,7 +69,7 @@ def test_an_empty_store_has_nothing_to_show_but_the_hours_of_the_day(database: D
     assert view(database, "ev_charging_by_hour") == [(hour, 0, 0.0) for hour in range(24)]
 
 
-def test_a_month_tells_the_devices_and_kwh_of_each_appliance(database: Database) -> None:
+def test_a_month_tells_the_results_and_kwh_of_each_appliance(database: Database) -> None:
     fill(
         database,
         used("fridge", 45_081.25, device="1"),
@@ -84,10 +84,10 @@ def test_a_month_tells_the_devices_and_kwh_of_each_appliance(database: Database)
     ]
 
 
-def test_an_appliance_that_stands_twice_in_a_result_is_one_devices(database: Database) -> None:
+def test_an_appliance_that_stands_twice_in_a_result_counts_twice_and_is_added_up(database: Database) -> None:
     fill(database, used("fridge", 1000.0), used("fridge", 500.0))
 
-    assert view(database, "monthly_kwh") == [(JULY[0], "fridge", 1, 1.5)]
+    assert view(database, "monthly_kwh") == [(JULY[0], "fridge", 2, 1.5)]
 
 
 @pytest.mark.parametrize("dataset", ["month_weeks", "month_report", "month_cycles", "week"])

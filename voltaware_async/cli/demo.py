@@ -113,6 +113,8 @@ def _print_next(month: Month) -> None:
     say(
         "\nTry next:\n"
         f"  voltaware status --store {_TARGET}\n"
+        f"  voltaware check --store {_TARGET}\n"
+        f"  voltaware export --store {_TARGET} --table monthly_kwh --to monthly_kwh.csv\n"
         f"  voltaware sandbox --port 8765     # then, in another shell, with the credentials it prints:\n"
         f"  voltaware pull --base-url http://127.0.0.1:8765 --store {_TARGET} --month {month.previous()}"
     )

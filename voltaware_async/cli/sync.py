@@ -46,9 +46,9 @@ def sync(
     """Land everything that is due and has not landed: the command for every night.
 
     A month is due from the third of the next, a week once its Sunday has passed, back to the horizon. What
-    has landed is not asked again, but with --refresh-months. What failed is asked again every night, what was absent at growing
-    intervals until it lies behind the horizon. A device that is new gets its back-fill; what ended before its
-    first event is never asked.
+    has landed is not asked again, but with --refresh-months. What failed is asked again every night, what was
+    absent at growing intervals until it lies behind the horizon. A device that is new gets its back-fill;
+    what ended before its first event is never asked.
     """
 
     async def work(client: VoltawareClient, store: Store, watcher: Watcher, stop: anyio.Event) -> Summary:

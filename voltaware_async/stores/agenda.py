@@ -66,8 +66,8 @@ class Agenda:
 class Count:
     """Count the cells of one dataset and period, over a run's devices.
 
-    `never_asked`, `again` and, of those that have landed, `refresh` are to be asked; `known` counts the others
-    that the ledger has.
+    `never_asked`, `again` and, of those that have landed, `refresh` are to be asked; `known` counts the
+    others that the ledger has.
     """
 
     dataset: Dataset

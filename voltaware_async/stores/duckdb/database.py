@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -83,10 +83,18 @@ class DuckDBDatabase:
         return rows.cast(schema)
 
     @contextmanager
-    def reader(self, sql: str, schema: pa.Schema) -> Iterator[pa.RecordBatchReader]:
-        """Stream the rows of a query in the types of a schema."""
-        # DuckDB answers nothing else while a stream is open that was not read to its end.
-        with store_errors(self._target), self._connection.sql(sql).to_arrow_reader(_READ_ROWS) as rows:
+    def reader(self, sql: str, schema: pa.Schema, *, is_scan: bool = False) -> Iterator[pa.RecordBatchReader]:
+        """Stream the rows of a query in the types of a schema.
+
+        What memory a scan may take, it fills with what it has read.
+        """
+        # Not by `execute`, which would copy the whole answer first. DuckDB answers nothing else while a
+        # stream is open that was not read to its end.
+        with (
+            store_errors(self._target),
+            self._small_share() if is_scan else nullcontext(),
+            self._connection.sql(sql).to_arrow_reader(_READ_ROWS) as rows,
+        ):
             yield rows.cast(schema)
 
     def append(self, table: str, rows: pa.Table) -> None:
@@ -139,6 +147,16 @@ class DuckDBDatabase:
             yield
         finally:
             self._share(_LEAST_SHARE_MB)
+
+    @contextmanager
+    def _small_share(self) -> Iterator[None]:
+        """Take little memory, for a while."""
+        [(before,)] = self.rows("SELECT current_setting('memory_limit')")
+        self._share(_LEAST_SHARE_MB)
+        try:
+            yield
+        finally:
+            self.execute(f"SET memory_limit = '{before}'")
 
     def take_large_share(self) -> None:
         """Take more memory, as whoever only reads may."""

@@ -81,8 +81,6 @@ class ParquetDatabase(DuckDBDatabase):
         """Make the views."""
         with store_errors(self.target):
             self._files.check_whole()
-        # A file may be replaced by another of the same name.
-        self.execute("SET enable_external_file_cache = false")
         for table in ROWS:
             self._show(table)
         for name in VIEWS:

@@ -98,7 +98,13 @@ class PostgresDatabase:
         """Return the rows of a query in the types of a schema."""
         return self._session.arrow(sql, schema)
 
-    def reader(self, sql: str, schema: pa.Schema) -> AbstractContextManager[pa.RecordBatchReader]:
+    def reader(
+        self,
+        sql: str,
+        schema: pa.Schema,
+        *,
+        is_scan: bool = False,  # noqa: ARG002  the server's matter
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream the rows of a query in the types of a schema."""
         return self._session.reader(sql, schema)
 

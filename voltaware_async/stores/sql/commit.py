@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores.batches import Batch
     from voltaware_async.stores.sql.database import Database
 
-__all__ = ["is_committed", "write_batch"]
+__all__ = ["committed", "write_batch"]
 
 _SAME_CELL: Final = " AND ".join(f"{{left}}.{name} = {{right}}.{name}" for name in KEY.names)
 
@@ -78,9 +78,15 @@ AND (
 )
 """
 
-# The batches of a run differ in their instant.
-_IS_COMMITTED: Final = """
-SELECT EXISTS (SELECT 1 FROM ledger WHERE run_id = $run_id AND updated_at = $updated_at)
+# The batches of a run differ in their instant. By one of its cells, for no index tells the entries of a run.
+_IS_COMMITTED: Final = f"""
+SELECT EXISTS (
+    SELECT 1 FROM ledger
+    WHERE {" AND ".join(f"{name} = ${name}" for name in (*KEY.names, "run_id", "updated_at"))}
+)
+"""
+_COUNT_REVISIONS: Final = """
+SELECT count(*) FROM revisions WHERE run_id = $run_id AND revised_at = $updated_at
 """
 
 
@@ -102,13 +108,19 @@ def write_batch(database: Database, batch: Batch, *, fresh: bool, refreshes: boo
     return restated
 
 
-def is_committed(database: Database, batch: Batch) -> bool:
-    """Tell whether a batch is in the store, of which this is not known for its connection was lost."""
-    entry = batch.ledger.slice(0, 1).to_pylist()[0]
-    [(is_there,)] = database.rows(
-        _IS_COMMITTED, {"run_id": entry["run_id"], "updated_at": entry["updated_at"]}
-    )
-    return bool(is_there)
+def committed(database: Database, batch: Batch) -> int | None:
+    """Look for a batch whose connection was lost: return how many of its cells were restated.
+
+    None where it is not in the store, nor any part of it.
+    """
+    [entry] = batch.ledger.slice(0, 1).to_pylist()
+    key = {name: entry[name] for name in KEY.names}
+    written = {name: entry[name] for name in ("run_id", "updated_at")}
+    [(is_there,)] = database.rows(_IS_COMMITTED, {**key, **written})
+    if not is_there:
+        return None
+    [(restated,)] = database.rows(_COUNT_REVISIONS, written)
+    return int(restated)
 
 
 def _append(database: Database, tables: Mapping[str, pa.Table]) -> None:

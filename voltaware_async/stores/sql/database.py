@@ -58,8 +58,13 @@ class Database(Protocol):
     def arrow(self, sql: str, schema: pa.Schema) -> pa.Table:
         """Return the rows of a query in the types of a schema."""
 
-    def reader(self, sql: str, schema: pa.Schema) -> AbstractContextManager[pa.RecordBatchReader]:
-        """Stream the rows of a query in the types of a schema; nothing else may be asked meanwhile."""
+    def reader(
+        self, sql: str, schema: pa.Schema, *, is_scan: bool = False
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Stream the rows of a query in the types of a schema; nothing else may be asked meanwhile.
+
+        `is_scan` tells that it only reads one table from beginning to end, which takes little memory.
+        """
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table, whose columns they have in its order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voltaware_async.records.devices import Locale
 from voltaware_async.records.local_clock import localized
@@ -12,6 +13,7 @@ from voltaware_async.stores.tables import CYCLES, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
     from typing import Any
 
     from voltaware_async.stores.sql.database import Database
@@ -38,10 +40,24 @@ _PORTION: Final = 10_000
 
 
 def date_cycles(database: Database) -> None:
-    """Fill in what can be: a zone that is not known here stays as it is."""
-    cells = database.arrow(_UNDATED, _CELL)
+    """Fill in what can be; cycles in a zone that is not known here stay as they are."""
+    cells = _datable(database.arrow(_UNDATED, _CELL))
     for first in range(0, cells.num_rows, _PORTION):
         _date(database, cells.slice(first, _PORTION))
+
+
+def _datable(cells: pa.Table) -> pa.Table:
+    """Leave out the zones that are not known here: their cells would be written anew at every call."""
+    zones = cells.column("time_zone_id")
+    known = [zone_id for zone_id in zones.unique().to_pylist() if _zone(zone_id) is not None]
+    return cells.filter(pc.is_in(zones, pa.array(known, pa.string())))
+
+
+def _zone(zone_id: str | None) -> tzinfo | None:
+    try:
+        return Locale(time_zone_id=zone_id).tz
+    except ValueError:
+        return None
 
 
 def _date(database: Database, cells: pa.Table) -> None:
@@ -52,10 +68,16 @@ def _date(database: Database, cells: pa.Table) -> None:
 
 
 def _dated(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of `cycles` with what its zone tells; without, where it is not known here."""
-    undated = {name: row[name] for name in CYCLES.names}
+    """Return the row of `cycles` with what its zone tells.
+
+    It stays as it is where its readings came with an offset, or are at the edge of the calendar.
+    """
+    known = {name: row[name] for name in CYCLES.names}
+    zone = _zone(row["time_zone_id"])
+    if zone is None or known["start_utc"] is not None:
+        return known
     try:
-        cycle = localized(row["start_local"], row["end_local"], Locale(time_zone_id=row["time_zone_id"]).tz)
+        cycle = localized(row["start_local"], row["end_local"], zone)
     except ValueError:
-        return undated
-    return {**undated, "start_utc": cycle.start, "end_utc": cycle.end, "ambiguous": cycle.ambiguous}
+        return known
+    return {**known, "start_utc": cycle.start, "end_utc": cycle.end, "ambiguous": cycle.ambiguous}

@@ -121,11 +121,14 @@ class OutstandingCells:
         self._agenda: Agenda | None = None
         self._run_id: str | None = None
         self._listed: tuple[Dataset, Period, Turn, int] | None = None
-        self.given_out = GivenOut()
         self.create()
 
     def create(self) -> None:
-        """Create the temporary tables, on a connection that has none."""
+        """Create the temporary tables, on a connection that has none.
+
+        What was given out before may have been written by another process until we had this connection.
+        """
+        self.given_out = GivenOut()
         for statement in _CREATE:
             self._database.execute(statement)
 

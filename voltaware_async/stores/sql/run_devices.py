@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.parts import devices_table, parts_table
 from voltaware_async.stores.tables import DEVICES
@@ -11,8 +13,6 @@ from voltaware_async.stores.tables import DEVICES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
-
-    import pyarrow as pa
 
     from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
@@ -169,8 +169,8 @@ class RunDevices:
         return [DeviceId(device_id) for _, device_id in rows], last
 
     def write(self, seen: pa.Table) -> None:
-        """Replace what is known of some devices."""
-        with self._database.named("seen_devices", seen), self._database.transaction():
+        """Replace what is known of some devices; of one that was looked up twice, the last row counts."""
+        with self._database.named("seen_devices", _last_of_each(seen)), self._database.transaction():
             rows = self._database.arrow(_WITH_MARKS, DEVICES)
             self._database.execute(_FORGET)
             self._database.append("devices", rows)
@@ -186,8 +186,9 @@ class RunDevices:
 
         Returns how many are newly marked.
         """
-        unlisted = self._database.execute(_UNLIST, {"day": day})
-        self._database.execute(_LIST_AGAIN)
+        with self._database.transaction():
+            unlisted = self._database.execute(_UNLIST, {"day": day})
+            self._database.execute(_LIST_AGAIN)
         return unlisted
 
     def time_zones(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, str | None]:
@@ -195,3 +196,9 @@ class RunDevices:
         with self._database.named("asked_devices", devices_table(devices)):
             rows = self._database.rows(_TIME_ZONES)
         return {DeviceId(device_id): zone for device_id, zone in rows}
+
+
+def _last_of_each(seen: pa.Table) -> pa.Table:
+    """Return the last row of each device."""
+    numbers = {device_id: number for number, device_id in enumerate(seen.column("device_id").to_pylist())}
+    return seen.take(pa.array(numbers.values(), pa.int64()))

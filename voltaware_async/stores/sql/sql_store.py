@@ -20,7 +20,7 @@ from voltaware_async.stores.sql.answers import (
     last_run,
     revisions,
 )
-from voltaware_async.stores.sql.commit import is_committed, write_batch
+from voltaware_async.stores.sql.commit import committed, write_batch
 from voltaware_async.stores.sql.database import ConnectionLostError
 from voltaware_async.stores.sql.dating import date_cycles
 from voltaware_async.stores.sql.outstanding import OutstandingCells
@@ -228,6 +228,8 @@ class SqlStore:
         Cells that `outstanding` gave out as never asked are appended without a look into the ledger. Any
         other batch is compared with the ledger first, which costs a scan of its entries for that period.
         """
+        if not batch:
+            return 0
         known = self._cells.given_out.claim(batch.ledger)
         if known is Known.NOTHING:
             self._cells.relist()
@@ -237,8 +239,9 @@ class SqlStore:
         except ConnectionLostError:
             self.reconnect()
             # The server may have committed it before it hung up.
-            if is_committed(self._database, batch):
-                return 0
+            restated = committed(self._database, batch)
+            if restated is not None:
+                return restated
             return write_batch(self._database, batch, fresh=False, refreshes=refreshes)
 
     @_kept_up
@@ -296,7 +299,8 @@ class SqlStore:
         """Stream the rows of a table or view, in batches."""
         schema = _schema_of(name)
         where = wanted.where(name, schema) if wanted is not None else ""
-        with self._database.reader(_selection(name, schema) + where, schema) as batches:
+        query = _selection(name, schema) + where
+        with self._database.reader(query, schema, is_scan=name in TABLES) as batches:
             yield batches
 
     @_kept_up

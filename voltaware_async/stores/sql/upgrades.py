@@ -55,6 +55,11 @@ _FROM_2_TO_3: Final = (
     AND ledger.device_id = added_up.device_id AND ledger.dataset = added_up.dataset
     AND ledger.period_start = added_up.period_start AND ledger.period_end = added_up.period_end
     """,
+    # Cycles that landed without any appliance.
+    """
+    UPDATE ledger SET total_consumption_wh = 0
+    WHERE status = 'landed' AND dataset IN ('month_cycles', 'week_cycles') AND total_consumption_wh IS NULL
+    """,
     *(f"ALTER TABLE runs ADD COLUMN {name} BIGINT" for name in _COUNTS_OF_3),
     """
     UPDATE runs SET number = counted.number

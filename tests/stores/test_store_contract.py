@@ -1,10 +1,11 @@
+"""What every store promises of runs, of what is outstanding, and of commits."""
+
 from __future__ import annotations
 
-from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import evolve
 from store_cases import (
     EVERYTHING,
     JULY,
@@ -15,32 +16,22 @@ from store_cases import (
     batch,
     failed,
     fetched,
-    fetched_as,
     ids,
-    month_of,
     planned,
+    rows,
+    rows_of,
+    whole,
 )
 
-from voltaware_async.cells import Absent, Cell, Dataset
+from voltaware_async.cells import Dataset
 from voltaware_async.errors import ConfigurationError, StoreError
-from voltaware_async.periods import Month
-from voltaware_async.records.disaggregation import ApplianceConsumption, MonthByWeeks, WeekOfMonth
-from voltaware_async.stores import Coverage, FailureReason, open_store
+from voltaware_async.stores import open_store
 from voltaware_async.stores.agenda import Turn
-from voltaware_async.stores.ledger import LastRun
-from voltaware_async.stores.tables import COUNTS
+from voltaware_async.stores.tables import COUNTS, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from voltaware_async.cells import Outcome
     from voltaware_async.stores import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "fleet.duckdb") as store:
-        yield store
 
 
 def column(store: Store, table: str, name: str) -> list[object]:
@@ -160,15 +151,22 @@ def test_a_cell_that_was_given_out_in_an_earlier_paging_is_not_given_out_once_it
         store.commit(batch(fetched("3")))
 
 
-def test_considering_and_counting_write_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.duckdb"
-    open_store(path).close()
-    before = path.read_bytes()
-    with open_store(path, read_only=True) as store:
+def test_considering_and_counting_write_nothing_and_whoever_reads_may_do_both(target: str) -> None:
+    with open_store(target, read_only=True) as store:
         store.consider(ids("1", "2"), EVERYTHING)
         assert planned(store) == 2
         assert store.outstanding(Dataset.MONTH, JULY, Turn.FIRST, -1, 9) == (["1", "2"], 1)
-    assert path.read_bytes() == before
+    with open_store(target) as store:
+        assert whole(store) == {name: [] for name in TABLES}
+
+
+@pytest.mark.parametrize("kind", ["duckdb"])
+def test_whoever_reads_leaves_a_file_as_it_is(target: str) -> None:
+    before = Path(target).read_bytes()
+    with open_store(target, read_only=True) as store:
+        store.consider(ids("1", "2"), EVERYTHING)
+        assert planned(store) == 2
+    assert Path(target).read_bytes() == before
 
 
 def test_an_id_that_is_no_text_is_refused_before_anything_is_written(store: Store) -> None:
@@ -184,10 +182,15 @@ def test_an_id_that_is_no_text_is_refused_before_anything_is_written(store: Stor
 
 def test_rows_and_ledger_come_out_as_they_went_in(store: Store) -> None:
     landed = batch(
-        fetched("1", fridge=0.0, washing=2.3e-13), absent("a\0b"), failed("☀", message="ein Fehler")
+        fetched("1", fridge=0.0, washing=2.3e-13), absent("a\tb"), failed("☀", message="ein 'Fehler'")
     )
     store.commit(landed)
-    assert {name: store.table(name) for name in landed.tables} == landed.tables
+    assert {name: store.table(name).schema for name in landed.tables} == {
+        name: table.schema for name, table in landed.tables.items()
+    }
+    assert {name: rows_of(store, name) for name in landed.tables} == {
+        name: sorted(rows(landed, name), key=repr) for name in landed.tables
+    }
 
 
 def test_a_cell_that_is_asked_again_keeps_one_entry_and_adds_up_its_attempts(store: Store) -> None:
@@ -204,7 +207,7 @@ def test_a_cell_that_is_asked_again_keeps_one_entry_and_adds_up_its_attempts(sto
 
 
 @pytest.mark.parametrize("again", [fetched("1"), absent("1"), failed("1")])
-def test_a_landed_cell_is_never_written_again(store: Store, again: Absent) -> None:
+def test_a_landed_cell_is_never_written_again(store: Store, again: Outcome) -> None:
     store.commit(batch(fetched("1", fridge=5.0)))
     before = store.table("ledger")
     with pytest.raises(StoreError, match="1 cells have landed already, one of device 1"):
@@ -254,99 +257,7 @@ def test_an_empty_batch_changes_nothing(store: Store) -> None:
     assert store.table("ledger").num_rows == 0
 
 
-# --- answers -------------------------------------------------------------------------------------
-
-
-def test_coverage_counts_per_dataset_and_period_in_their_order(store: Store) -> None:
-    june = Month(2024, 6)
-    store.commit(
-        batch(
-            fetched_as(Dataset.WEEK, WEEK_28, month_of(fridge=1.0)),
-            fetched("0001"),
-            absent("2"),
-            failed("3"),
-            failed("4"),
-            Absent(Cell(ids("5")[0], Dataset.MONTH, june)),
-        )
-    )
-    assert store.coverage() == [
-        Coverage(Dataset.MONTH, june, landed=0, absent=1, failed=0, never_asked=4),
-        Coverage(Dataset.MONTH, JULY, landed=1, absent=1, failed=2, never_asked=1),
-        Coverage(Dataset.WEEK, WEEK_28, landed=1, absent=0, failed=0, never_asked=4),
-    ]
-
-
-def test_a_device_that_only_the_ledger_knows_is_missing_where_it_was_not_asked(store: Store) -> None:
-    store.commit(batch(fetched("1"), Absent(Cell(ids("2")[0], Dataset.MONTH, JULY.next()))))
-    assert store.table("devices").num_rows == 0
-    assert [one.never_asked for one in store.coverage()] == [1, 1]
-
-
-def test_the_last_run_is_the_one_that_was_begun_last_whatever_the_clock_said(store: Store) -> None:
-    assert store.last_run() is None
-    store.begin("run-1", "sync", NOW)
-    store.finish("run-1", "incomplete", NOW, {"failed": 3, "unasked": 4})
-    assert store.last_run() == LastRun("sync", NOW, "incomplete", 3, 4)
-    store.begin("run-2", "land", NOW - timedelta(days=9))
-    assert store.last_run() == LastRun("land", NOW - timedelta(days=9), None, None, None)
-
-
-def test_the_devices_with_a_cell_that_failed_last_time_are_told_once_each(store: Store) -> None:
-    august = evolve(failed("2"), cell=Cell(ids("2")[0], Dataset.MONTH, JULY.next()))
-    store.commit(batch(failed("3"), failed("2"), failed("1"), august, absent("4")))
-    store.commit(batch(fetched("1")))
-    assert store.failed_devices() == ["2", "3"]
-
-
-def test_an_empty_store_covers_nothing_and_has_no_failures(store: Store) -> None:
-    assert store.failed_devices() == []
-    assert store.last_run() is None
-    assert not store.knows_devices()
-    assert store.coverage() == []
-    assert store.failures() == []
-    assert store.consumption_by_appliance(Dataset.MONTH, JULY) == []
-
-
-def test_failures_are_counted_by_reason_whatever_the_device_and_attempts(store: Store) -> None:
-    store.commit(
-        batch(*(failed(one, attempts=int(one)) for one in "321"), failed("4", message="no"), absent("5"))
-    )
-    common = FailureReason("the API broke (GET /sm/disag/month, status 500)", 3, ids("1")[0])
-    rare = FailureReason("no (GET /sm/disag/month, status 500)", 1, ids("4")[0])
-    assert store.failures() == [common, rare]
-    assert store.failures(limit=1) == [common]
-
-
-def test_appliances_are_added_up_over_devices_with_the_largest_first(store: Store) -> None:
-    store.commit(batch(fetched("1", fridge=10.0, heating=60.0), fetched("2", fridge=30.0), absent("3")))
-    heating, fridge = store.consumption_by_appliance(Dataset.MONTH, JULY)
-    assert (heating.appliance_key, heating.devices, heating.consumption_wh, heating.share) == (
-        "heating",
-        1,
-        60,
-        0.6,
-    )
-    assert (fridge.appliance_key, fridge.devices, fridge.consumption_wh, fridge.share) == (
-        "fridge",
-        2,
-        40,
-        0.4,
-    )
-
-
-def test_the_clipped_weeks_of_a_month_add_up_to_the_month(store: Store) -> None:
-    july = [WeekOfMonth(JULY.start, JULY.start, 1.0, (ApplianceConsumption("fridge", 1.0),))] * 2
-    august = WeekOfMonth(JULY.next().start, JULY.next().start, 8.0, (ApplianceConsumption("fridge", 8.0),))
-    store.commit(batch(fetched_as(Dataset.MONTH_WEEKS, JULY, MonthByWeeks(2.0, 0.0, tuple(july)))))
-    store.commit(batch(fetched_as(Dataset.MONTH_WEEKS, JULY.next(), MonthByWeeks(8.0, 0.0, (august,)))))
-    [fridge] = store.consumption_by_appliance(Dataset.MONTH_WEEKS, JULY)
-    assert (fridge.consumption_wh, fridge.devices, fridge.share) == (2.0, 1, 1.0)
-
-
-def test_nothing_consumed_has_no_share(store: Store) -> None:
-    store.commit(batch(fetched("1", fridge=0.0)))
-    [fridge] = store.consumption_by_appliance(Dataset.MONTH, JULY)
-    assert (fridge.consumption_wh, fridge.share) == (0.0, 0.0)
+# --- tables -------------------------------------------------------------------------------------
 
 
 def test_an_unknown_table_is_refused_with_those_there_are(store: Store) -> None:
