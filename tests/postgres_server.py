@@ -33,6 +33,8 @@ host all all 127.0.0.1/32 trust
 """
 # What is lost when the machine fails is no matter here.
 _SETTINGS: Final = ("fsync=off", "full_page_writes=off", "max_connections=40")
+# Become the server, which a child ends when our end of the pipe closes: also where these tests are killed.
+_MORTAL: Final = 'exec 3<&0; { read -r _ <&3; kill -QUIT $$ 2>/dev/null; } & exec "$@" 3<&- </dev/null'
 
 
 class PostgresServer:
@@ -60,8 +62,9 @@ class PostgresServer:
         place = ["-D", self._data, "-k", self._data, "-h", "127.0.0.1", "-p", str(self.port)]
         with (self._data / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._files.bin_path / "postgres", *place, *settings],
+                ["/bin/sh", "-c", _MORTAL, "sh", self._files.bin_path / "postgres", *place, *settings],
                 user=self._files.system_user,  # as root PostgreSQL refuses to run
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
@@ -77,7 +80,7 @@ class PostgresServer:
         """End it, and with it all sessions; SIGQUIT is an end without a farewell."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(20)
+            self._process.communicate(timeout=20)
             self._process = None
 
 

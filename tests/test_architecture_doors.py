@@ -265,7 +265,7 @@ def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
     assert "passed" in ended.stdout
 
 
-def test_the_query_of_the_readme_is_answered_by_a_store(tmp_path: Path) -> None:
+def test_the_queries_of_the_readme_are_answered_by_a_store(tmp_path: Path) -> None:
     import duckdb  # noqa: PLC0415  an extra, as everywhere
 
     from voltaware_async import open_store  # noqa: PLC0415
@@ -273,11 +273,14 @@ def test_the_query_of_the_readme_is_answered_by_a_store(tmp_path: Path) -> None:
     with open_store(tmp_path / "fleet.duckdb"):
         pass
 
-    [query] = blocks("sql")
+    [block] = blocks("sql")
     with duckdb.connect(str(tmp_path / "fleet.duckdb"), read_only=True) as connection:
-        columns = [it[0] for it in connection.execute(query).description]
+        columns = [
+            [column[0] for column in connection.execute(query).description]
+            for query in block.strip().splitlines()
+        ]
 
-    assert columns == ["period_start", "appliance_key", "kwh"]
+    assert columns == [["period_start", "appliance_key", "kwh"], ["hour", "kwh"]]
 
 
 def test_every_command_and_every_option_that_the_readme_names_is_there_and_has_help() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,7 +32,6 @@ from voltaware_async.transport.traffic import Traffic
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Api, Ended
 
@@ -234,6 +234,18 @@ def test_a_store_is_not_overwritten_by_a_slip(voltaware: Callable[..., Ended], t
     assert (ended.code, (tmp_path / "f.duckdb").read_bytes()) == (2, before)
 
 
+@pytest.mark.parametrize("place", ["fleet", "fleet/beat.json", "fleet/ledger.duckdb"])
+def test_a_heartbeat_in_the_folder_of_a_store_is_refused_before_there_is_one(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep the next pull out of a folder that is not a store yet."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigurationError, match="is the store itself, or lies within it: name another file"):
+        Heartbeat(Path(place), "pull", "parquet:fleet").__enter__()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_heartbeat_whose_folder_goes_away_costs_a_warning_and_no_run(
     stalled: Api, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -414,11 +426,15 @@ def test_a_run_that_finds_the_store_locked_leaves_the_file_as_it_was(
     [
         ("duckdb:fleet.duckdb", "duckdb:fleet.duckdb"),
         ("a@b?c.duckdb", "a@b?c.duckdb"),
+        ("parquet:fleet", "parquet:fleet"),
         ("postgresql://host/db", "postgresql://host/db"),
-        ("postgresql://me:pass@word@host:5432/db?password=x", "postgresql://host:5432/db"),
+        ("postgresql://me:word@host:5432/db?password=x&sslmode=require", "postgresql://me@host:5432/db?sslmode=require"),
+        # Not percent-encoded, it is a riddle which part is the password.
+        ("postgresql://me:pass@word@host:5432/db?password=x", "postgresql://…"),
+        ("postgresql://me:word@host/db?password=pass@word", "postgresql://…"),
     ],
 )
-def test_a_store_is_named_without_who_opens_it(store: str, shown: str, tmp_path: Path) -> None:
+def test_a_store_is_named_without_a_password(store: str, shown: str, tmp_path: Path) -> None:
     with Heartbeat(tmp_path / "beat.json", "pull", store) as beat:
         beat.ticked()
         assert read(tmp_path / "beat.json")["store"] == shown

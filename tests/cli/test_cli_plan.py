@@ -86,7 +86,7 @@ def test_the_plan_of_a_night_is_one_json_object(voltaware: Callable[..., Ended])
     finish_at = datetime.fromisoformat(plan["finish_at"])
     assert began + timedelta(seconds=3) <= finish_at <= datetime.now(UTC) + timedelta(seconds=4)
     assert plan["parts"] == [
-        {"dataset": "month", "period": period, "never_asked": 40, "again": 0, "requests": 40}
+        {"dataset": "month", "period": period, "never_asked": 40, "again": 0, "refresh": 0, "requests": 40}
         for period in ("2024-06", "2024-07", "2024-08")
     ]
 
@@ -96,8 +96,8 @@ def test_people_get_a_table_and_the_time_on_stdout(voltaware: Callable[..., Ende
 
     head, *rows = [line.split() for line in ended.out.splitlines()]
     assert (ended.code, ended.talk) == (0, "")
-    assert head == ["dataset", "period", "never", "asked", "again", "requests"]
-    assert rows[:2] == [["devices", "40", "0", "40"], ["month", "2024-06", "40", "0", "40"]]
+    assert head == ["dataset", "period", "never", "asked", "again", "refresh", "requests"]
+    assert rows[:2] == [["devices", "40", "0", "0", "40"], ["month", "2024-06", "40", "0", "0", "40"]]
     assert "160 requests" in ended.out
     assert "3 s at 50/s; begun now, done 2" in ended.out
 
@@ -235,7 +235,7 @@ def test_wrong_usage_ends_with_two_and_what_is_accepted(
         ("plan", "--horizon-months", "0"): "0 is not in the range",
         ("plan", "--window", "8"): "'8' is no duration",
         ("plan", "--rate", "0"): "'0' is no rate",
-        ("plan", "--store", "fleet.txt"): "a store is named fleet.duckdb or duckdb:PATH",
+        ("plan", "--store", "fleet.txt"): "a store is named fleet.duckdb, duckdb:PATH, parquet:DIR or postgresql://…",
     }
 
     ended = side_by_side(voltaware, list(reasons))

@@ -29,6 +29,11 @@ SUMMARY_KEYS = [
     "token_calls",
     "elapsed_s",
     "rate_per_s",
+    "restated",
+    "zone_unknown",
+    "reports_wh",
+    "reports_kwh",
+    "reports_unknown",
 ]
 
 

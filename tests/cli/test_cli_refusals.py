@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CLI
+from side_by_side import side_by_side
 
 from voltaware_async import open_store
 
@@ -138,15 +139,17 @@ def test_a_store_that_is_not_there_has_no_status(voltaware: Callable[..., Ended]
     assert "missing.duckdb" in the_sentence(ended)
 
 
-@pytest.mark.parametrize("target", ["fleet.db", "mysql://user:password@host/db", "parquet:folder"])
-def test_a_target_that_is_no_store_says_what_is_accepted(
-    voltaware: Callable[..., Ended], target: str
-) -> None:
-    ended = voltaware("status", "--store", target)
+def test_a_target_that_is_no_store_says_what_is_accepted(voltaware: Callable[..., Ended]) -> None:
+    accepted = "voltaware: a store is named fleet.duckdb, duckdb:PATH, parquet:DIR or postgresql://…, not "
+    targets = {
+        **{name: name for name in ("fleet.db", "parquet:", "postgres")},
+        "mysql://user:password@host/db": "mysql://…",
+        "postgresql+psycopg://user:password@host/db": "postgresql+psycopg://…",
+    }
+    lines = [("status", "--store", target) for target in targets]
 
-    assert ended.code == 2
-    assert "duckdb" in the_sentence(ended).lower()
-    assert "password" not in ended.talk
+    for (_, _, target), ended in side_by_side(voltaware, lines).items():
+        assert (ended.code, the_sentence(ended)) == (2, f"{accepted}{targets[target]!r}")
 
 
 @pytest.mark.parametrize(

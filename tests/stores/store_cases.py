@@ -13,6 +13,7 @@ from voltaware_async.records.disaggregation import ApplianceConsumption, Disaggr
 from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.batches import Batch, batch_of
 from voltaware_async.stores.sightings import devices_seen
+from voltaware_async.stores.sql.sql_store import SqlStore
 from voltaware_async.stores.tables import TABLES
 
 if TYPE_CHECKING:
@@ -101,3 +102,12 @@ def rows_of(store: Store, name: str) -> Rows:
 def whole(store: Store, *but: str) -> dict[str, Rows]:
     """Return the rows of all tables."""
     return {name: rows_of(store, name) for name in TABLES if name not in but}
+
+
+def lose_connection(store: Store, url: str) -> None:
+    """Let the server end a store's session, and wait until it has."""
+    from postgres_server import run_sql  # noqa: PLC0415  most tests need no server
+
+    assert isinstance(store, SqlStore)
+    [(backend,)] = store._database.rows("SELECT pg_backend_pid()")
+    assert run_sql(url, f"SELECT pg_terminate_backend({backend}, 10000)") == [(True,)]

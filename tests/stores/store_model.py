@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import define, evolve, field, frozen
 
@@ -128,9 +128,9 @@ class Model:
 
     def date_cycles(self) -> None:
         for cell in self.records.keys() - self.dated.keys():
-            zone = self.devices.get(cell.device_id, Sighting()).time_zone
-            if zone in available_timezones():
-                self.dated[cell] = ZoneInfo(zone)
+            zone = _zone(self.devices.get(cell.device_id, Sighting()).time_zone)
+            if zone is not None and cell.dataset in {Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES}:
+                self.dated[cell] = zone
 
     def numbered(self) -> list[tuple[int, DeviceId]]:
         first = {device: n for n, device in reversed(list(enumerate(self.named)))}
@@ -228,7 +228,7 @@ class Model:
 
     def refuses(self, cells: Sequence[Cell], *, refreshes: bool) -> bool:
         landed = any(cell in self.records for cell in cells)
-        return landed and not refreshes or len(set(cells)) < len(cells)
+        return (landed and not refreshes) or len(set(cells)) < len(cells)
 
     def rows(self) -> dict[str, Rows]:
         """Return the rows of the tables that hold records."""
@@ -244,6 +244,13 @@ class Model:
             name: sorted((tuple(row.values()) for one in found for row in one[name].to_pylist()), key=repr)
             for name in found[0]
         }
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except ZoneInfoNotFoundError:
+        return None
 
 
 def _wh(record: Record) -> float:

@@ -16,6 +16,7 @@ from store_cases import batch, fetched
 
 from voltaware_async.errors import StoreError
 from voltaware_async.stores import open_store
+from voltaware_async.stores.duckdb.database import DuckDBDatabase
 from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.duckdb.file import _create
 from voltaware_async.stores.sql.format import FORMAT_VERSION
@@ -223,7 +224,7 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_that_somebody_else_creates_meanwhile_is_not_replaced(landed: Path) -> None:
     with untouched(landed):
-        _create(str(landed), landed)
+        _create(DuckDBDatabase, str(landed), landed)
 
 
 # --- a full disk ---------------------------------------------------------------------------------

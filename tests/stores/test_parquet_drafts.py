@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,10 +21,7 @@ SCHEMA = pa.schema([pa.field("number", pa.int64(), nullable=False)])
 def batches(*lengths: int) -> list[pa.RecordBatch]:
     """Number rows through batches of some lengths."""
     ends = [0, *accumulate(lengths)]
-    return [
-        pa.record_batch([pa.array(range(start, end))], schema=SCHEMA)
-        for start, end in zip(ends, ends[1:], strict=False)
-    ]
+    return [pa.record_batch([pa.array(range(start, end))], schema=SCHEMA) for start, end in pairwise(ends)]
 
 
 @given(
@@ -39,10 +36,8 @@ def test_drafts_have_all_rows_in_their_order_and_the_last_one_what_is_left(
     tables = [pq.read_table(folder / ".drafts" / draft.name) for draft in drafts]
     assert [table.num_rows for table in tables] == [draft.row_count for draft in drafts]
     assert pa.concat_tables(tables)["number"].to_pylist() == list(range(sum(lengths)))
-    taken = 0
-    for size, draft in zip(sizes, drafts, strict=False):
-        assert draft.row_count == min(size, sum(lengths) - taken)
-        taken += size if draft.row_count == size else draft.row_count
+    for size, draft, taken in zip(sizes, drafts, accumulate(sizes, initial=0), strict=False):
+        assert draft.row_count == max(0, min(size, sum(lengths) - taken))
 
 
 def test_a_draft_tells_its_size(tmp_path: Path) -> None:
@@ -53,8 +48,8 @@ def test_a_draft_tells_its_size(tmp_path: Path) -> None:
 def test_drafts_of_a_stream_that_breaks_off_are_not_left(tmp_path: Path) -> None:
     def broken() -> Iterator[pa.RecordBatch]:
         yield from batches(3, 3)
-        raise OSError
+        raise ConnectionError
 
-    with pytest.raises(OSError, match=""):
+    with pytest.raises(ConnectionError):
         write_drafts(tmp_path, SCHEMA, broken(), [4, 4])
     assert list((tmp_path / ".drafts").iterdir()) == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voltaware_async.cli.hints import hint
 from voltaware_async.cli.talk import say
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _lines(summary: Summary, command: str, target: str) -> list[str]:
     lines = [_cells(summary, command), requests]
     lines += _remarks(summary, target)
     if summary.failed:
-        lines.append(f"why cells failed:  voltaware status --failed --store {target}")
+        lines.append(f"why cells failed:  {hint('status --failed', target)}")
     if not summary.is_complete:
         lines.append("the same command again asks only what has not landed")
     return lines
@@ -45,7 +46,7 @@ def _lines(summary: Summary, command: str, target: str) -> list[str]:
 def _remarks(summary: Summary, target: str) -> Iterator[str]:
     """Say what whoever bills by these rows must know."""
     if summary.restated:
-        yield f"{summary.restated} cells were restated:  voltaware status --restated --store {target}"
+        yield f"{summary.restated} cells were restated:  {hint('status --restated', target)}"
     if summary.zone_unknown:
         yield (
             f"{summary.zone_unknown} cells have cycles of a device whose time zone is not known: "

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from voltaware_async.cli.exits import Exit
+from voltaware_async.cli.hints import hint
 from voltaware_async.cli.options import json_option, store_option
 from voltaware_async.cli.run import run
 from voltaware_async.cli.tables import print_table
 from voltaware_async.cli.talk import say
 from voltaware_async.stores import open_store
+from voltaware_async.stores.sql.checks import FINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,20 +41,24 @@ def check(*, target: str, as_json: bool) -> None:
 async def _check(target: str, *, as_json: bool) -> Exit:
     with open_store(target, read_only=True) as store:
         findings = store.findings()
+        has_landed = bool(findings) or any(it.landed for it in store.coverage())
     if as_json:
         rows = [dict(zip(_COLUMNS, _row(it), strict=True)) for it in findings]
         click.echo(json.dumps(rows))
-    else:
+    elif findings:
         _print(findings, target)
+    elif has_landed:
+        click.echo("everything adds up")
+    else:
+        say("voltaware: nothing has landed yet, so there is nothing to check")
     return Exit.COMPLETE
 
 
 def _print(findings: Sequence[FindingCount], target: str) -> None:
-    if not findings:
-        click.echo("everything adds up")
-        return
     print_table(_COLUMNS, [_row(it) for it in findings])
-    say(f"each of them:  voltaware export --store {target} --table checks --to checks.csv")
+    for name in dict.fromkeys(it.finding for it in findings):
+        click.echo(f"{name}: {FINDINGS[name]}")
+    say(f"each of them:  {hint('export --table checks --to checks.csv', target)}")
 
 
 def _row(it: FindingCount) -> tuple[str, str, str, int, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from voltaware_async.cli.exits import Exit, of_error
+from voltaware_async.cli.hints import shown_store
 from voltaware_async.cli.recent import Recent
 from voltaware_async.cli.shown import instant
 from voltaware_async.cli.talk import say
@@ -58,7 +58,7 @@ class Heartbeat:
     def __init__(self, path: Path | None, command: str, store: str) -> None:
         self._path = path
         self._command = command
-        self._store = _without_secrets(store)
+        self._store = shown_store(store)
         self._started_at = _instant()
         self._state = "running"
         self._error: str | None = None
@@ -114,8 +114,10 @@ class Heartbeat:
         """Make sure that the file can be written, and return which it is, behind all links."""
         try:
             file = _checked(path)
-            if file == Path(os.path.realpath(self._store.removeprefix("duckdb:"))):
-                raise ConfigurationError(f"--heartbeat {path} is the store itself: name another file")
+            if _place_of(self._store) in {file, *file.parents}:
+                raise ConfigurationError(
+                    f"--heartbeat {path} is the store itself, or lies within it: name another file"
+                )
             with self._written_aside(file):
                 pass
         except OSError as error:
@@ -221,10 +223,10 @@ def _checked(path: Path) -> Path:
     return file
 
 
+def _place_of(store: str) -> Path:
+    """Tell the file or folder of a store; of a database's URL a path that is no file's."""
+    return Path(os.path.realpath(store.removeprefix("duckdb:").removeprefix("parquet:")))
+
+
 def _instant() -> str:
     return instant(datetime.now(UTC))
-
-
-def _without_secrets(store: str) -> str:
-    """Leave out of a URL whose it is and what it asks: either may hold a password."""
-    return re.sub(r"://(?:.*@)?([^?]*).*", r"://\1", store)

@@ -80,8 +80,8 @@ def plan(
         raise click.UsageError("a pull asks for its periods on any day: leave --as-of out")
     if periods and night.refresh_months:
         raise click.UsageError("--refresh-months is a sync's; a pull takes --refresh")
-    if refresh and not periods:
-        raise click.UsageError("--refresh is a pull's; a sync takes --refresh-months")
+    if refresh and of != "pull" and not periods:
+        raise click.UsageError("--refresh is a pull's: name a period of it; a sync takes --refresh-months")
 
     async def of_sync(client: VoltawareClient, store: Store, ids: Sequence[DeviceId] | None) -> Plan:
         return await client.fleet.plan_sync(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from voltaware_async.cli.hints import hint
 from voltaware_async.cli.shown import instant
 from voltaware_async.cli.tables import print_table
 from voltaware_async.cli.talk import say
@@ -31,7 +32,7 @@ def print_revisions(revisions: Sequence[Revision], target: str, *, as_json: bool
     elif revisions:
         print_table(_COLUMNS, [_row(it) for it in revisions])
         if len(revisions) == MOST_REVISIONS:
-            say(f"all of them:  voltaware export --store {target} --table revisions --to revisions.csv")
+            say(f"all of them:  {hint('export --table revisions --to revisions.csv', target)}")
     else:
         say("voltaware: nothing was restated; a pull --refresh or a sync --refresh-months would find it")
 

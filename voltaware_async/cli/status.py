@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voltaware_async.cli.exits import Exit
+from voltaware_async.cli.hints import hint
 from voltaware_async.cli.options import json_option, store_option
 from voltaware_async.cli.restated import MOST_REVISIONS, print_revisions
 from voltaware_async.cli.run import run
@@ -48,7 +49,7 @@ def status(*, target: str, of_failures: bool, of_revisions: bool, as_json: bool)
 async def _status(target: str, *, of_failures: bool, of_revisions: bool, as_json: bool) -> Exit:
     with open_store(target, read_only=True) as store:
         if of_failures:
-            _print_failures(store.failures(_MOST_REASONS), as_json=as_json)
+            _print_failures(store.failures(_MOST_REASONS), store.last_run(), as_json=as_json)
         elif of_revisions:
             print_revisions(store.revisions(MOST_REVISIONS), target, as_json=as_json)
         else:
@@ -88,7 +89,7 @@ def _lines(coverage: Sequence[Coverage], last: LastRun | None, target: str) -> I
     if last is not None:
         yield _last_run(last)
     if any(it.failed for it in coverage):
-        yield f"why cells failed:  voltaware status --failed --store {target}"
+        yield f"why cells failed:  {hint('status --failed', target)}"
 
 
 def _gap(gap: Coverage) -> str:
@@ -103,13 +104,17 @@ def _last_run(last: LastRun) -> str:
     return f"{began}: {last.outcome}{f' ({left})' if left else ''}"
 
 
-def _print_failures(reasons: Sequence[FailureReason], *, as_json: bool) -> None:
+def _print_failures(reasons: Sequence[FailureReason], last: LastRun | None, *, as_json: bool) -> None:
     rows = [(it.cells, str(it.example), it.reason) for it in reasons]
     if as_json:
         click.echo(json.dumps([dict(zip(_FAILURES, row, strict=True)) for row in rows]))
-    elif rows:
+        return
+    if rows:
         print_table(_FAILURES, rows)
-        if len(rows) == _MOST_REASONS:
-            say(f"voltaware: there may be more than these {_MOST_REASONS} reasons; ask the table ledger")
-    else:
+    if len(rows) == _MOST_REASONS:
+        say(f"voltaware: there may be more than these {_MOST_REASONS} reasons; ask the table ledger")
+    elif last is not None and (last.failed or 0) > sum(it.cells for it in reasons):
+        # The ledger goes on saying that they have landed.
+        say("voltaware: in the last run cells failed that had landed before: what had landed stays")
+    elif not rows:
         say("voltaware: no cell failed")

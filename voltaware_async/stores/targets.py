@@ -60,15 +60,24 @@ def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> St
 
 def open_to_plan(target: str | None) -> Store:
     """Open a store to read; where there is none of that name yet, or no name, an empty one in memory."""
-    if target is not None:
-        kind, place = _read(target)
-        if kind is _Kind.POSTGRES or os.path.lexists(place):
+    if target is None:
+        return _empty("an empty store")
+    kind, _ = _read(target)
+    with _libraries(kind):
+        from voltaware_async.stores.sql.database import NoStoreError  # noqa: PLC0415 - an extra
+
+        try:
             return open_store(target, read_only=True)
+        except NoStoreError:
+            return _empty(target)
+
+
+def _empty(target: str) -> Store:
     with _libraries(_Kind.DUCKDB):
         from voltaware_async.stores.duckdb.file import empty_database  # noqa: PLC0415 - an extra
         from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
 
-        return SqlStore(empty_database(target or "an empty store"))
+        return SqlStore(empty_database(target))
 
 
 def _open_duckdb(name: str, path: str, *, read_only: bool) -> Store:

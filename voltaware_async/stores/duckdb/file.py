@@ -22,6 +22,7 @@ from voltaware_async.errors import StoreError
 from voltaware_async.stores.duckdb.database import DuckDBDatabase
 from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.holder import is_only_read
+from voltaware_async.stores.sql.database import NoStoreError
 from voltaware_async.stores.sql.format import check_readable, create_store, is_store, upgrade
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _refuse_place(target: str, path: Path) -> None:
 
 def _open_to_read(make: _Make[D], target: str, path: Path) -> D:
     if not path.exists():
-        raise StoreError(f"there is no store {target} yet: a pull creates it")
+        raise NoStoreError(f"there is no store {target} yet: a pull creates it")
     with ExitStack() as on_error:
         database = make(target, on_error.enter_context(_connect(path, read_only=True)))
         _refuse_cut_off(path, database)

@@ -102,16 +102,16 @@ class ParquetDatabase(DuckDBDatabase):
         self._appended[table] += rows.num_rows
 
     def remove(self, table: str, cells: str) -> None:
-        """Remove a table's rows of some cells; those in files count no more, and go when the cells settle."""
-        if table not in ROWS:
-            super().remove(table, cells)
-            return
+        """Remove the rows of some cells; those in files count no more, and go when the cells settle."""
         super().remove(staged(table), cells)
         self.execute(_SUPERSEDE.format(table=table, cells=cells))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what the block does, or on any error nothing of it; then settle if much is staged."""
+        """Commit what the block does, or on any error nothing of it; then settle if much is staged.
+
+        A StoreError about settling comes when all is committed.
+        """
         try:
             with super().transaction():
                 yield

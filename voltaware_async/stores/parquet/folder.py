@@ -11,6 +11,7 @@ from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.duckdb.file import open_as
 from voltaware_async.stores.parquet.database import ParquetDatabase
 from voltaware_async.stores.parquet.layout import LEDGER_FILE, Sizing
+from voltaware_async.stores.sql.database import NoStoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def _refuse_place(target: str, folder: Path) -> None:
 
 def _refuse_nothing(target: str, folder: Path) -> None:
     if not (folder / LEDGER_FILE).exists():
-        raise StoreError(f"there is no store {target} yet: a pull creates it")
+        raise NoStoreError(f"there is no store {target} yet: a pull creates it")
 
 
 def _make_place(target: str, folder: Path) -> None:

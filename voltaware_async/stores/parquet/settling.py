@@ -98,8 +98,6 @@ class Settling:
 
     def _spoilt(self, partition: Partition, listed: Sequence[ListedFile]) -> Mapping[str, int]:
         """Count the superseded rows in those files of a partition that have any."""
-        if not listed:
-            return {}
         places = {str(self._files.place(file)): file.path for file in listed}
         query = _SPOILT.format(
             files=files_sql([*map(Path, places)], named=True), superseded=superseded_sql(partition.table)

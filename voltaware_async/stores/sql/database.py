@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["ConnectionLostError", "Database", "Value", "Values", "removal_sql"]
+__all__ = ["ConnectionLostError", "Database", "NoStoreError", "Value", "Values", "removal_sql"]
 
 Value: TypeAlias = "str | int | float | bool | date | datetime | None"
 Values: TypeAlias = "Mapping[str, Value]"
@@ -25,6 +25,10 @@ Values: TypeAlias = "Mapping[str, Value]"
 
 class ConnectionLostError(StoreError):
     """The server hung up: nothing of the transaction that was under way is known to be written."""
+
+
+class NoStoreError(StoreError):
+    """There is no store yet where one was to be read."""
 
 
 def removal_sql(table: str, cells: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.errors import StoreError
+from voltaware_async.stores.sql.database import NoStoreError
 from voltaware_async.stores.sql.upgrades import UPGRADES
 from voltaware_async.stores.sql.views import VIEWS, view_sql
 from voltaware_async.stores.tables import TABLES
@@ -53,7 +54,7 @@ def is_store(database: Database) -> bool:
 def check_readable(database: Database) -> None:
     """Refuse, with a StoreError, what is no store, or not one of this version."""
     if not is_store(database):
-        raise StoreError(f"{database.target} is an empty database: a pull makes it a store")
+        raise NoStoreError(f"{database.target} is an empty database: a pull makes it a store")
     if (version := _version_of(database)) < FORMAT_VERSION:
         raise StoreError(
             f"{database.target} has the earlier format {version}: the next pull or sync renews it"
