@@ -280,7 +280,7 @@ def test_the_queries_of_the_readme_are_answered_by_a_store(tmp_path: Path) -> No
             for query in block.strip().splitlines()
         ]
 
-    assert columns == [["period_start", "appliance_key", "kwh"], ["hour", "kwh"]]
+    assert columns == [["period_start", "appliance_key", "results", "kwh"], ["hour", "kwh"]]
 
 
 def test_every_command_and_every_option_that_the_readme_names_is_there_and_has_help() -> None:

@@ -15,6 +15,7 @@ VoltawareError
 │   │   └── DeviceNotRegisteredError   the device has sent no event that this login knows of
 │   ├── OutageError                    a fleet pull found nothing but silence for a while, and stopped
 │   └── StoreError                     the store cannot be used
+│       ├── NoStoreError               there is none yet
 │       └── StoreLockedError           another process writes to it
 │
 ├── your call was wrong
@@ -55,6 +56,7 @@ __all__ = [
     "ErrorContext",
     "ForbiddenError",
     "IncompleteError",
+    "NoStoreError",
     "OutageError",
     "ProtocolError",
     "RedirectError",
@@ -194,6 +196,10 @@ class OutageError(VoltawareError):
 
 class StoreError(VoltawareError):
     """Could not use the store: unreadable, foreign, full, or written by a newer version."""
+
+
+class NoStoreError(StoreError):
+    """Found no store yet where one was to be read."""
 
 
 class StoreLockedError(StoreError):

@@ -11,8 +11,19 @@ from voltaware_async.cli.hints import hint, shown_store
 from voltaware_async.fleet.summary import Summary
 
 RUN = {
-    "run_id": "run", "planned": 9, "landed": 9, "absent": 0, "failed": 0, "unasked": 0, "skipped": 0,
-    "requests": 11, "retries": 0, "throttled": 0, "token_calls": 1, "elapsed_s": 1.0, "rate_per_s": 11.0,
+    "run_id": "run",
+    "planned": 9,
+    "landed": 9,
+    "absent": 0,
+    "failed": 0,
+    "unasked": 0,
+    "skipped": 0,
+    "requests": 11,
+    "retries": 0,
+    "throttled": 0,
+    "token_calls": 1,
+    "elapsed_s": 1.0,
+    "rate_per_s": 11.0,
 }
 
 

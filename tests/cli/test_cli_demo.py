@@ -30,7 +30,7 @@ def test_the_demo_lands_a_fleet_and_is_safe_to_run_twice(
     assert re.search(r"^2[14]00 cells: \d+ landed", first.talk, re.MULTILINE)
     assert first.out == second.out
     assert " 0 landed, " in second.talk
-    assert first.talk.count("\n  voltaware ") == 3
+    assert first.talk.count("\n  voltaware ") == 5
     with open_store(tmp_path / "voltaware-demo.duckdb") as store:
         devices = set(store.table("ledger").column("device_id").to_pylist())
         datasets = set(store.table("ledger").column("dataset").to_pylist())
@@ -52,7 +52,7 @@ def test_a_sandbox_says_where_it_listens_in_one_line_and_ends_at_a_signal(signum
     assert process.returncode == code
 
 
-@pytest.mark.parametrize("command", ["", "demo", "sandbox", "devices", "get", "pull", "status"])
+@pytest.mark.parametrize("command", ["", "demo", "sandbox", "devices", "get", "pull", "status", "check"])
 def test_every_command_has_help_and_stands_in_the_readme(
     command: str, voltaware: Callable[..., Ended], pytestconfig: pytest.Config
 ) -> None:

@@ -428,7 +428,10 @@ def test_a_run_that_finds_the_store_locked_leaves_the_file_as_it_was(
         ("a@b?c.duckdb", "a@b?c.duckdb"),
         ("parquet:fleet", "parquet:fleet"),
         ("postgresql://host/db", "postgresql://host/db"),
-        ("postgresql://me:word@host:5432/db?password=x&sslmode=require", "postgresql://me@host:5432/db?sslmode=require"),
+        (
+            "postgresql://me:word@host:5432/db?password=x&sslmode=require",
+            "postgresql://me@host:5432/db?sslmode=require",
+        ),
         # Not percent-encoded, it is a riddle which part is the password.
         ("postgresql://me:pass@word@host:5432/db?password=x", "postgresql://…"),
         ("postgresql://me:word@host/db?password=pass@word", "postgresql://…"),

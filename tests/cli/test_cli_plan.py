@@ -235,7 +235,11 @@ def test_wrong_usage_ends_with_two_and_what_is_accepted(
         ("plan", "--horizon-months", "0"): "0 is not in the range",
         ("plan", "--window", "8"): "'8' is no duration",
         ("plan", "--rate", "0"): "'0' is no rate",
-        ("plan", "--store", "fleet.txt"): "a store is named fleet.duckdb, duckdb:PATH, parquet:DIR or postgresql://…",
+        (
+            "plan",
+            "--store",
+            "fleet.txt",
+        ): "a store is named fleet.duckdb, duckdb:PATH, parquet:DIR or postgresql://…",
     }
 
     ended = side_by_side(voltaware, list(reasons))

@@ -454,7 +454,7 @@ async def test_a_summary_reads_as_the_command_prints_it(store: Store) -> None:
     assert list(summary.as_dict()) == [
         *("run_id", "planned", "landed", "absent", "failed", "unasked", "skipped"),
         *("requests", "retries", "throttled", "token_calls", "elapsed_s", "rate_per_s"),
-        *("restated", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown"),
+        *("restated", "kept", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown"),
     ]
     assert summary.counts() == {name: it for name, it in summary.as_dict().items() if name != "run_id"}
     assert last_run(store)["command"] == "land"

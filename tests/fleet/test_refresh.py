@@ -173,9 +173,9 @@ async def test_a_cell_that_has_no_result_any_more_or_fails_keeps_what_had_landed
     with caplog.at_level(logging.WARNING):
         summary = await api.fleet.land(store, MONTH, [JULY], refresh=True)
 
-    assert (summary.landed, summary.absent, summary.failed) == (1, 1, 1)
+    assert (summary.landed, summary.absent, summary.failed, summary.kept) == (1, 1, 1, 2)
     assert (rows(store), store.table("ledger").to_pylist()) == (before, ledger)
-    assert "1 have no result any more and 1 failed: what had landed stays as it was" in caplog.text
+    assert "1 have no result any more and 1 failed: what had landed stays; one failed for: " in caplog.text
 
 
 async def test_what_never_landed_is_asked_before_what_has(store: Store) -> None:

@@ -13,6 +13,7 @@ from fleets import fleet_of
 from voltaware_async import Absent, Dataset, DeviceId, ErrorContext, Fetched, Month, Week, open_store
 from voltaware_async.cells import Seen, Unseen
 from voltaware_async.errors import ServerError
+from voltaware_async.fleet import zones
 from voltaware_async.records.devices import Device, Locale
 from voltaware_async.records.disaggregation import ApplianceCycles, Cycle
 
@@ -152,3 +153,45 @@ async def test_a_fleets_charges_land_with_their_real_durations(
     look_ups = sum(request.route == "sensor" for request in sandbox.requests)
     assert look_ups == len({row["device_id"] for row in rows})
     assert summary.zone_unknown == 0
+
+
+async def test_a_car_is_looked_up_once_however_many_of_its_cells_are_under_way(store: Store) -> None:
+    calls: Counter[DeviceId] = Counter()
+    fleet = fleet_of(60, charged, look_up=looked_up(BERLIN, calls), concurrency=32)
+    weeks = [Week(date(2024, 10, day)) for day in (7, 14, 21)]
+
+    await fleet.land(
+        store, [Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES], [OCTOBER, OCTOBER.previous(), *weeks]
+    )
+
+    assert set(calls.values()) == {1}
+    assert len(calls) == 30
+    assert store.table("cycles").column("start_utc").null_count == 0
+
+
+async def test_zones_that_the_store_knows_are_not_asked_for_although_every_page_is_small(
+    store: Store,
+) -> None:
+    """Of each device one month is left: six pages are under way at once."""
+    months = [Month(2024, month) for month in range(5, 11)]
+    devices = [DeviceId(f"{n:04d}") for n in range(0, 12, 2)]
+    await fleet_of(12, charged, look_up=looked_up(BERLIN, Counter())).land(store, CYCLES, [Month(2024, 4)])
+    for device, month in zip(devices, months, strict=True):
+        others = [it for it in devices if it != device]
+        await fleet_of(12, charged).land(store, CYCLES, [month], others)
+
+    summary = await fleet_of(12, charged, concurrency=32).land(store, CYCLES, months, devices)
+
+    assert (summary.landed, summary.zone_unknown) == (6, 0)
+    assert store.table("cycles").column("start_utc").null_count == 0
+
+
+async def test_what_is_forgotten_is_asked_of_the_store_before_the_api(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fleet_of(20, charged, look_up=looked_up(BERLIN, Counter())).land(store, CYCLES, [OCTOBER])
+    monkeypatch.setattr(zones, "_MOST_KNOWN", 3)
+
+    summary = await fleet_of(20, charged).land(store, CYCLES, [OCTOBER.next()])
+
+    assert (summary.landed, summary.zone_unknown) == (10, 0)

@@ -35,9 +35,9 @@ class KeptStore:
         self._database = self._opened()
 
     def _opened(self) -> PostgresDatabase:
-        from voltaware_async.stores.postgres.opening import open_database  # noqa: PLC0415  see `kept_store`
+        from voltaware_async.stores.postgres.opening import open_schema  # noqa: PLC0415  see `kept_store`
 
-        return open_database(self._url, read_only=False)
+        return open_schema(self._url, read_only=False)
 
     def store(self) -> Store:
         """Return the store, over the session that is kept if the last test has left that as it was."""
@@ -64,11 +64,18 @@ class KeptStore:
 
 
 @pytest.fixture(scope="session")
-def kept_store(request: pytest.FixtureRequest) -> Iterator[KeptStore]:
+def any_postgres(request: pytest.FixtureRequest) -> str:
+    """The database in which schemas may be made: the one that VOLTAWARE_TEST_POSTGRES names, if any."""
+    elsewhere = os.environ.get("VOLTAWARE_TEST_POSTGRES")
+    url: str = elsewhere or request.getfixturevalue("postgres_server").url
+    return url
+
+
+@pytest.fixture(scope="session")
+def kept_store(any_postgres: str) -> Iterator[KeptStore]:
     from postgres_server import own_schema  # noqa: PLC0415  most runs need no server
 
-    elsewhere = os.environ.get("VOLTAWARE_TEST_POSTGRES")
-    with own_schema(elsewhere or request.getfixturevalue("postgres_server").url) as url:
+    with own_schema(any_postgres) as url:
         kept = KeptStore(url)
         yield kept
         kept.close()

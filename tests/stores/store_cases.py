@@ -94,6 +94,13 @@ def to_ask(store: Store, turn: Turn, dataset: Dataset = Dataset.MONTH, period: P
     return found
 
 
+def date_cycles(store: Store) -> None:
+    """Date the cycles of all devices, portion by portion."""
+    after: DeviceId | None = DeviceId("")
+    while after is not None:
+        after = store.date_cycles(after)
+
+
 def rows_of(store: Store, name: str) -> Rows:
     """Return the rows of a table or view, in the order of their words: no store promises another."""
     return sorted((tuple(row.values()) for row in store.table(name).to_pylist()), key=repr)
@@ -111,3 +118,10 @@ def lose_connection(store: Store, url: str) -> None:
     assert isinstance(store, SqlStore)
     [(backend,)] = store._database.rows("SELECT pg_backend_pid()")
     assert run_sql(url, f"SELECT pg_terminate_backend({backend}, 10000)") == [(True,)]
+
+
+def date_all(store: Store) -> None:
+    """Fill in all instants that can be, portion by portion."""
+    after: DeviceId | None = DeviceId("")
+    while after is not None:
+        after = store.date_cycles(after)

@@ -183,8 +183,9 @@ class Model:
         mine = {cell.device_id: it for cell, it in self.ledger.items() if (cell.dataset, cell.period) == part}
         statuses = [entry.status for entry in mine.values()]
         of_ledger = {cell.device_id: Sighting() for cell in self.ledger}
-        listed = {name: it for name, it in (self.devices or of_ledger).items() if not it.unlisted_since}
-        lacking = [it for name, it in listed.items() if name not in mine and it.has_data_by(part[1].end)]
+        listed = {name: it for name, it in self.devices.items() if not it.unlisted_since}
+        known = (listed or of_ledger).items()
+        lacking = [it for name, it in known if name not in mine and it.has_data_by(part[1].end)]
         ended = (statuses.count(status) for status in ("landed", "absent", "failed"))
         return Coverage(*part, *ended, len(lacking))
 

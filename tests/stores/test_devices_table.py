@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 import pytest
 from store_cases import (
     EVERYTHING,
@@ -22,14 +23,14 @@ from store_cases import (
     month_of,
     planned,
     seen,
+    to_ask,
 )
 
 from voltaware_async.cells import Dataset, Seen
 from voltaware_async.records.devices import ConnectionState, Device, DeviceId, Locale
 from voltaware_async.stores import Coverage
-from voltaware_async.stores.agenda import Agenda
+from voltaware_async.stores.agenda import Agenda, Turn
 from voltaware_async.stores.sightings import devices_seen
-from voltaware_async.stores.tables import DEVICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,29 +90,6 @@ def test_everything_that_the_api_says_of_a_device_is_kept(store: Store) -> None:
     }
 
 
-def test_a_device_that_the_api_does_not_know_is_kept_as_looked_up() -> None:
-    [row] = devices_seen([Seen(DeviceId("1"), None)], NOW, TODAY).to_pylist()
-    assert {name: it for name, it in row.items() if it is not None} == {
-        "device_id": "1",
-        "seen_at": NOW,
-        "asked_on": TODAY,
-    }
-
-
-def test_no_devices_make_rows_of_the_same_types() -> None:
-    assert devices_seen([], NOW, TODAY).schema == DEVICES
-    assert seen("1", "2", state="connected", day="2024-01-01").schema == DEVICES
-
-
-@pytest.mark.parametrize(
-    ("state", "stored"), [(NEVER, "never_connected"), ("asleep", "asleep"), ("", ""), (None, None)]
-)
-def test_a_connection_state_passes_as_its_text_and_one_of_a_later_api_too(
-    state: str | None, stored: str | None
-) -> None:
-    assert seen("1", state=state).column("connection_state").to_pylist() == [stored]
-
-
 def test_a_device_that_is_seen_again_is_replaced_and_the_others_stay(store: Store) -> None:
     store.see(seen("1", "2", "3", state=NEVER, as_of=date(2024, 7, 1)))
     store.see(seen("3", "1", state="connected", day="2024-08-01"))
@@ -134,80 +112,45 @@ def test_considering_devices_makes_none_known(store: Store) -> None:
     assert known(store) == {}
 
 
-# --- the first day -------------------------------------------------------------------------------
+def test_a_device_that_was_looked_up_twice_at_a_time_is_known_once_as_it_was_said_last(store: Store) -> None:
+    """Two of its cells may be under way at once, each of which wants its time zone."""
+    twice = [seen("1", state="first"), seen("2"), seen("1", state="second"), seen("1", state="third")]
+    store.see(pa.concat_tables(twice))
+    assert {name: it["connection_state"] for name, it in known(store).items()} == {"1": "third", "2": None}
+    store.consider(ids("1", "2"), EVERYTHING)
+    assert to_ask(store, Turn.FIRST) == ["1", "2"]
 
-MIDNIGHT: Final = datetime(2024, 7, 1, tzinfo=UTC)
-HOUR: Final = timedelta(hours=1)
+
+def test_time_zones_are_told_of_the_devices_that_were_looked_up(store: Store) -> None:
+    locales = {"0001": Locale(time_zone_id="Europe/Berlin"), "2": Locale("DE"), "3": None, "4": Locale()}
+    found = [Seen(DeviceId(name), Device(locale=locale)) for name, locale in locales.items()]
+    store.see(devices_seen([*found, Seen(DeviceId("unknown to the API"), None)], NOW, TODAY))
+    store.consider(ids("listed"), EVERYTHING)
+    store.take_stock(TODAY)
+    asked = ids("0001", "1", "2", "3", "unknown to the API", "listed", "never heard of")
+    assert store.time_zones(asked) == {
+        "0001": "Europe/Berlin",
+        "2": None,
+        "3": None,
+        "unknown to the API": None,
+    }
+    assert store.time_zones([]) == {}
 
 
-@pytest.mark.parametrize(
-    ("zone", "first_event", "first_day"),
-    [
-        ("Europe/Berlin", MIDNIGHT - 3 * HOUR, "2024-06-30"),
-        ("Europe/Berlin", MIDNIGHT - HOUR, "2024-07-01"),
-        ("Europe/Berlin", MIDNIGHT + 21 * HOUR, "2024-07-01"),
-        ("America/New_York", MIDNIGHT + 3 * HOUR, "2024-06-30"),
-        ("America/New_York", MIDNIGHT + 5 * HOUR, "2024-07-01"),
-        ("America/New_York", datetime(2024, 1, 1, 4, 30, tzinfo=UTC), "2023-12-31"),
-        ("UTC", MIDNIGHT, "2024-07-01"),
-        ("UTC", datetime(2024, 7, 1, 1, tzinfo=timezone(2 * HOUR)), "2024-06-30"),
-    ],
-)
-def test_the_first_day_is_a_day_of_the_devices_own_clock(
-    zone: str, first_event: datetime, first_day: str
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_device_that_was_named_and_looked_up_is_not_listed_until_a_list_has_it(
+    store: Store, *, is_listed: bool
 ) -> None:
-    assert first_day_of(first_event, Locale(time_zone_id=zone)) == date.fromisoformat(first_day)
+    one = Seen(DeviceId("1"), Device("connected"))
+    store.see(devices_seen([one], NOW, TODAY, is_listed=is_listed))
+    assert known(store)["1"]["unlisted_since"] == (None if is_listed else TODAY)
+    store.consider(ids("1"), NIGHT)
+    store.take_stock(TODAY)
+    store.see(devices_seen([one], NOW, TODAY, is_listed=False))
+    assert known(store)["1"]["unlisted_since"] is None
 
 
-@pytest.mark.parametrize("locale", [None, Locale(), Locale("US"), Locale(time_zone_id="Mars/Olympus_Mons")])
-@pytest.mark.parametrize(
-    ("first_event", "first_day"),
-    [
-        (MIDNIGHT + 11 * HOUR, "2024-06-30"),
-        (MIDNIGHT + 12 * HOUR, "2024-07-01"),
-        (datetime(2024, 7, 1, 13, tzinfo=timezone(2 * HOUR)), "2024-06-30"),
-    ],
-)
-def test_without_a_zone_that_is_known_here_the_first_day_is_the_earliest_that_it_can_be(
-    locale: Locale | None, first_event: datetime, first_day: str
-) -> None:
-    assert first_day_of(first_event, locale) == date.fromisoformat(first_day)
-
-
-@pytest.mark.parametrize("zone", [None, "America/New_York", "Europe/Berlin"])
-@pytest.mark.parametrize(
-    ("edge", "at"),
-    [
-        (datetime(1, 1, 1, tzinfo=UTC), NOW),
-        (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), datetime(9999, 12, 30, 23, 59, tzinfo=UTC)),
-    ],
-)
-def test_a_first_event_at_the_edge_of_the_calendar_has_a_first_day(
-    edge: datetime, at: datetime, zone: str | None
-) -> None:
-    """Some systems write the first instant of the year 1 for "never": it must not end a run."""
-    found = first_day_of(edge, Locale(time_zone_id=zone), at)
-    assert found is not None
-    assert abs(found - edge.date()) <= timedelta(days=1)
-
-
-def test_a_device_that_sent_nothing_has_no_first_day() -> None:
-    assert first_day_of(None, Locale(time_zone_id="Europe/Berlin")) is None
-
-
-@pytest.mark.parametrize(
-    ("ahead", "first_day"),
-    [
-        (timedelta(0), TODAY),
-        (timedelta(days=1), TODAY + timedelta(days=1)),
-        (timedelta(days=1, microseconds=1), None),
-        (timedelta(days=400), None),
-    ],
-)
-def test_a_first_event_that_is_still_to_come_tells_nothing_but_that_clocks_may_be_a_day_apart(
-    ahead: timedelta, first_day: date | None
-) -> None:
-    assert first_day_of(NOW + ahead, Locale(time_zone_id="UTC")) == first_day
+# --- who is to be looked up ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -221,17 +164,6 @@ def test_a_device_with_a_first_event_to_come_is_asked_for_every_period(store: St
     assert planned(store) == 1
     store.expect([MONTH_OF_JULY], None)
     assert store.coverage() == [Coverage(*MONTH_OF_JULY, landed=0, absent=0, failed=0, never_asked=1)]
-
-
-def first_day_of(first_event: datetime | None, locale: Locale | None, at: datetime = NOW) -> date | None:
-    device = Device(first_event=first_event, locale=locale)
-    rows = devices_seen([Seen(DeviceId("1"), device)], at, TODAY)
-    assert rows.column("first_event").to_pylist() == [first_event]
-    [day] = rows.column("first_day").to_pylist()
-    return day
-
-
-# --- who is to be looked up ----------------------------------------------------------------------
 
 
 def test_new_devices_are_looked_up_in_the_order_of_the_run(store: Store) -> None:
@@ -333,12 +265,12 @@ def test_a_young_device_whose_data_came_late_is_asked_for_what_its_first_day_lef
 
 def test_a_young_device_that_stays_young_is_looked_up_once_a_week(store: Store) -> None:
     looked_up = []
-    for days in range(30):
+    for days in range(16):
         as_of = TODAY + timedelta(days=days)
         if unseen(store, "1", as_of=as_of, parts=[MONTH_OF_JULY]):
             looked_up.append(days)
             store.see(seen("1", day="2024-08-01", as_of=as_of))
-    assert looked_up == [0, 7, 14, 21, 28]
+    assert looked_up == [0, 7, 14]
 
 
 def test_an_agenda_that_does_not_mind_first_events_looks_nobody_up(store: Store) -> None:

@@ -63,7 +63,7 @@ INSERT INTO runs (run_id, command, started_at, outcome, failed) VALUES
 """
 ADDED: Final = {
     "ledger": {"asked_on", "absent_since", "content_hash", "total_consumption_wh"},
-    "runs": {"restated", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown", "number"},
+    "runs": {"restated", "kept", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown", "number"},
 }
 
 

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from voltaware_async.errors import ConfigurationError
+from voltaware_async.errors import ConfigurationError, StoreError
 from voltaware_async.stores import open_store
+from voltaware_async.stores.targets import open_to_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voltaware_async.stores import Store
 
 
 @pytest.mark.parametrize("target", ["fleet.duckdb", "duckdb:fleet.db", "duckdb:no-suffix", "temp.duckdb"])
@@ -78,3 +86,20 @@ def test_importing_the_package_loads_neither_pyarrow_nor_duckdb() -> None:
 def test_batches_are_made_without_duckdb() -> None:
     code = "import sys, voltaware_async.stores.batches; assert '_duckdb' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("opens", [open_store, open_to_plan])
+@pytest.mark.parametrize(
+    "target", ["postgresql://meter:hunter2@127.0.0.1:1/fleet", "postgresql://meter:hunter2@@/fleet"]
+)
+def test_a_report_that_shows_the_variables_of_every_frame_shows_no_password(
+    opens: Callable[[str], Store], target: str
+) -> None:
+    with pytest.raises((ConfigurationError, StoreError)) as caught:
+        opens(target)
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb)]
+    ours = [frame for frame in frames if "voltaware_async" in frame.f_code.co_filename]
+    shown = [repr(value) for frame in ours for value in frame.f_locals.values()]
+    assert len(ours) > 2
+    assert not [text for text in (*shown, str(caught.value)) if "hunter2" in text]

@@ -118,6 +118,7 @@ def test_a_large_batch_is_cut_into_full_files(tmp_path: Path) -> None:
     folder = tmp_path / "fleet"
     with opened(folder) as store:
         store.commit(months(range(53)))
+        store._database.relieve()
         files = files_of(folder, "consumption")
         assert [pq.ParquetFile(path).metadata.num_rows for path in files] == [40, 40, 26]
         assert in_folder(folder, "consumption") == rows_of(store, "consumption")

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from parquet_cases import record_of
-from store_cases import JULY, NOW, WEEK_28, absent, batch, failed, lose_connection, rows_of
+from store_cases import JULY, NOW, WEEK_28, absent, batch, date_all, failed, lose_connection, rows_of
 from store_model import Entry, Model, Sighting
 
 from voltaware_async.cells import Cell, Dataset, Fetched, Seen
@@ -169,7 +169,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule()
     def date_cycles(self) -> None:
-        self.store.date_cycles()
+        date_all(self.store)
         self.model.date_cycles()
 
     @rule(some=st.lists(parts), night=st.none() | days)

@@ -46,8 +46,8 @@ COLUMNS: Final = {
         "run_id VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, outcome VARCHAR, "
         "planned BIGINT, landed BIGINT, absent BIGINT, failed BIGINT, unasked BIGINT, skipped BIGINT, "
         "requests BIGINT, retries BIGINT, throttled BIGINT, token_calls BIGINT, "
-        "elapsed_s DOUBLE, rate_per_s DOUBLE, restated BIGINT, zone_unknown BIGINT, reports_wh BIGINT, "
-        "reports_kwh BIGINT, reports_unknown BIGINT, number BIGINT"
+        "elapsed_s DOUBLE, rate_per_s DOUBLE, restated BIGINT, kept BIGINT, zone_unknown BIGINT, "
+        "reports_wh BIGINT, reports_kwh BIGINT, reports_unknown BIGINT, number BIGINT"
     ),
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from sql_rows import (
     view,
 )
 
+from voltaware_async.stores.sql.format import FORMAT_VERSION
 from voltaware_async.stores.sql.views import VIEWS, create_view_sql
 
 if TYPE_CHECKING:
@@ -342,3 +344,9 @@ def test_what_a_view_shows_does_not_depend_on_the_time_zone_of_its_reader(
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin"):
         database.execute(f"SET TimeZone = '{zone}'")
         assert view(database, name) == here
+
+
+def test_views_change_only_with_the_format() -> None:
+    """A view of a store is made once: raise FORMAT_VERSION with them, so that older stores get them too."""
+    words = "".join(f"{name}{schema}{view_sql(name)}" for name, schema in VIEWS.items())
+    assert (FORMAT_VERSION, hashlib.sha256(words.encode()).hexdigest()[:16]) == (3, "26a847fd4f7716a4")

@@ -13,6 +13,7 @@ from voltaware_async.cli.heartbeat import Heartbeat
 from voltaware_async.cli.interrupts import Interruptible
 from voltaware_async.cli.progress import display
 from voltaware_async.stores import open_store
+from voltaware_async.stores.targets import require_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +53,7 @@ async def land_shown(
         try:
             client = connection.client(options.rate, options.concurrency)
             if must_exist:
-                open_store(target, read_only=True).close()
+                require_store(target)
             code = await land_followed(client, target, work, shown, heartbeat)
         finally:
             if shown.summary is not None and (options.as_json or not options.quiet):

@@ -24,13 +24,13 @@ from voltaware_async.fleet.summary import Tally
 from voltaware_async.fleet.supply import Supply, one_page, paged
 from voltaware_async.fleet.survey import Survey
 from voltaware_async.fleet.zones import Zones, may_have_cycles, wants_zone
+from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
 from voltaware_async.stores.sightings import devices_seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-    from datetime import tzinfo
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     import anyio
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from voltaware_async.fleet.job import Job
     from voltaware_async.fleet.summary import Progress, Summary
     from voltaware_async.fleet.survey import LookUp
-    from voltaware_async.records.devices import DeviceId
     from voltaware_async.stores.agenda import Count
     from voltaware_async.stores.store import Store
     from voltaware_async.transport.traffic import Traffic
@@ -83,10 +82,6 @@ class _Batch:
     tally: Tally = field(factory=Tally)
     since: float = field(factory=_now)
     seen: list[Seen] = field(factory=list)
-
-    def add(self, outcome: Outcome, zone: tzinfo | None, *, zone_unknown: bool) -> None:
-        self.rows.add(outcome, zone)
-        self.tally.add(outcome, zone_unknown=zone_unknown)
 
     def is_due(self, now: float) -> bool:
         return len(self.rows) >= _BATCH_CELLS or now - self.since >= _BATCH_AGE_S
@@ -158,14 +153,17 @@ class Landing:
         self, job: Job, fetch: FetchCell, look_up: LookUp, concurrency: int, *stops: anyio.Event
     ) -> None:
         self._job = job
-        self._zones = Zones(fetch, look_up)
+        self._zones = Zones(fetch, look_up, self._time_zones)
         self._survey = Survey(self._store, self._thread, job, look_up, self._progressed)
         await self._thread.call(self._take_up, job)
         await self._survey.run(concurrency, self._cut_off, *stops)
         counts = await self._thread.call(self._plan, job)
+        await self._date_cycles(*stops)
         await self._pull(counts, self._zones.fetch, concurrency, *stops)
         await self._commit()
-        self._landed_before.warn()
+
+    def _time_zones(self, devices: Sequence[DeviceId]) -> Awaitable[Mapping[DeviceId, str | None]]:
+        return self._thread.call(self._store.time_zones, devices)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -204,11 +202,16 @@ class Landing:
         unlisted = self._store.take_stock(job.agenda.as_of if job.has_all else None)
         if unlisted > _UNLISTED_SHARE * len(job.devices):
             logger.warning("the API lists %d devices, and %d no more", len(job.devices), unlisted)
-        self._store.date_cycles()
         counts = self._store.count(job.parts)
         self._tally.planned = sum(count.planned for count in counts)
         self._tally.skipped = sum(count.known for count in counts)
         return counts
+
+    async def _date_cycles(self, *stops: anyio.Event) -> None:
+        """Fill in what landed before a zone was known, until a stop; the next run goes on."""
+        after: DeviceId | None = DeviceId("")
+        while after is not None and not any(stop.is_set() for stop in stops):
+            after = await self._thread.call(self._store.date_cycles, after)
 
     async def _pull(
         self, counts: Sequence[Count], fetch: FetchCell, concurrency: int, *stops: anyio.Event
@@ -235,7 +238,7 @@ class Landing:
             self._store.outstanding, dataset, period, turn, after, _PAGE_DEVICES
         )
         if may_have_cycles(dataset):
-            self._zones.turn_page(await self._thread.call(self._store.time_zones, devices))
+            await self._zones.expect(devices)
         if turn is Turn.REFRESH:
             hashes = await self._thread.call(self._store.hashes, dataset, period, devices)
             self._landed_before.add(dataset, period, hashes)
@@ -243,25 +246,17 @@ class Landing:
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
         """Add an outcome to the batch; where that fills it, or while one is written, the worker waits."""
-        if self._landed_before.has_settled(outcome):
-            self._tally.add(outcome)
-            self._landed.add(outcome)
-        else:
-            self._gather(outcome)
+        zone = self._zones.zone_of(outcome.cell.device_id) if wants_zone(outcome) else None
+        zone_unknown = zone is None and wants_zone(outcome)
+        if not self._landed_before.has_settled(outcome):
+            self._batch.rows.add(outcome, zone)
+        for tally in (self._batch.tally, self._tally):
+            tally.add(outcome, zone_unknown=zone_unknown)
         now = _now()
         self._tell(now)
         if self._writing.locked() or self._batch.is_due(now):
             return self._commit_if_due()
         return None
-
-    def _gather(self, outcome: Outcome) -> None:
-        zone = None
-        zone_unknown = False
-        if wants_zone(outcome):
-            zone = self._zones.zone_of(outcome.cell.device_id)
-            zone_unknown = zone is None
-        self._batch.add(outcome, zone, zone_unknown=zone_unknown)
-        self._tally.add(outcome, zone_unknown=zone_unknown)
 
     def _progressed(self) -> None:
         self._tell(_now())
@@ -308,9 +303,10 @@ class Landing:
         if batch.rows:
             refreshes = self._job.refreshes
             restated = self._store.commit(batch.rows.batch(self._run_id, now, as_of), refreshes=refreshes)
-            # Here, where no cancellation comes between: what was committed has landed.
-            self._landed.add_up(batch.tally)
+            batch.tally.restated += restated
             self._tally.restated += restated
+        # Here, where no cancellation comes between: what was committed has landed.
+        self._landed.add_up(batch.tally)
 
     async def _end_early(self, error: BaseException) -> None:
         """Land what has arrived, if the store still works, and close the account."""
@@ -333,6 +329,8 @@ class Landing:
             logger.warning("the run's end could not be recorded: %s", failure)
 
     async def _finish(self, ending: str | None) -> Summary:
+        self._landed_before.warn()
+        self._tally.kept = self._landed_before.kept
         elapsed_s = _now() - self._started
         summary = self._tally.summary(self._run_id, self._traffic(), elapsed_s)
         # A run that failed before it knew its job has no account: the error says it all.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from voltaware_async.cells import Absent, Fetched
+from voltaware_async.cells import Absent, Failed, Fetched
 from voltaware_async.stores.content import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from voltaware_async.cells import Dataset, Outcome
+    from voltaware_async.errors import VoltawareError
     from voltaware_async.periods import Period
     from voltaware_async.records.devices import DeviceId
 
@@ -33,6 +34,7 @@ class LandedBefore:
         self._hashes: dict[_Key, int | None] = {}
         self._absent = 0
         self._failed = 0
+        self._example: VoltawareError | None = None
 
     def add(self, dataset: Dataset, period: Period, hashes: Mapping[DeviceId, int | None]) -> None:
         """Remember what cells said that are about to be asked once more; None where that is not known."""
@@ -52,16 +54,23 @@ class LandedBefore:
                 return content_hash(record) == known
             case Absent():
                 self._absent += 1
-            case _:
+            case Failed(error=error):
                 self._failed += 1
+                self._example = self._example or error
         return True
 
+    @property
+    def kept(self) -> int:
+        """How many cells keep what had landed, for want of a result."""
+        return self._absent + self._failed
+
     def warn(self) -> None:
-        """Tell how many cells keep what had landed, for want of an answer."""
-        if self._absent or self._failed:
+        """Tell why cells keep what had landed."""
+        if self.kept:
             logger.warning(
-                "of the cells that had landed, %d have no result any more and %d failed: "
-                "what had landed stays as it was",
+                "of the cells that had landed, %d have no result any more and %d failed: what had landed "
+                "stays%s",
                 self._absent,
                 self._failed,
+                f"; one failed for: {self._example}" if self._example else "",
             )

@@ -28,7 +28,8 @@ class Summary:
 
     Of the landed ones, `restated` had landed before and say something else now; `zone_unknown` have cycles
     whose instants are null, for the zone of their device is not known; and reports came with daily figures in
-    Wh, in kWh, or in a unit that cannot be told.
+    Wh, in kWh, or in a unit that cannot be told. `kept` of the absent and failed ones had landed before, and
+    keep their rows.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Summary:
     elapsed_s: float
     rate_per_s: float
     restated: int = 0
+    kept: int = 0
     zone_unknown: int = 0
     reports_wh: int = 0
     reports_kwh: int = 0
@@ -103,6 +105,7 @@ class Tally:
     absent: int = 0
     failed: int = 0
     restated: int = 0
+    kept: int = 0
     zone_unknown: int = 0
     reports: Counter[ReportedUnit] = field(factory=Counter)
 
@@ -170,6 +173,7 @@ class Tally:
             elapsed_s=round(elapsed_s, 3),
             rate_per_s=round(traffic.requests / elapsed_s, 3) if elapsed_s > 0 else 0.0,
             restated=self.restated,
+            kept=self.kept,
             zone_unknown=self.zone_unknown,
             reports_wh=self.reports[ReportedUnit.WH],
             reports_kwh=self.reports[ReportedUnit.KWH],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from voltaware_async.cells import Dataset, Fetched, Seen
 from voltaware_async.records.devices import Locale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from voltaware_async.cells import Cell, Outcome
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from voltaware_async.records.disaggregation import Cycle
 
 __all__ = ["Zones", "may_have_cycles", "wants_zone"]
+
+AskStore: TypeAlias = "Callable[[Sequence[DeviceId]], Awaitable[Mapping[DeviceId, str | None]]]"
+
+# Some megabytes; what is forgotten the store is asked for once more.
+_MOST_KNOWN: Final = 20_000
 
 
 def may_have_cycles(dataset: Dataset) -> bool:
@@ -39,35 +45,36 @@ def _is_naive(cycle: Cycle) -> bool:
 
 
 class Zones:
-    """Fetch cells, and for each with cycles the zone of its device, if the store has not told it.
+    """Fetch cells, and for those with cycles the zone of their device.
 
-    A household without cycles costs no look-up. What is known is kept for this page of devices and the one
-    before, whose last cells may still be under way.
+    What the store does not know is looked up, once for each device. A household without cycles costs nothing.
     """
 
-    def __init__(self, fetch: FetchCell, look_up: LookUp) -> None:
+    def __init__(self, fetch: FetchCell, look_up: LookUp, ask_store: AskStore) -> None:
         self._fetch = fetch
         self._look_up = look_up
+        self._ask_store = ask_store
         self._known: dict[DeviceId, str | None] = {}
-        self._known_before: dict[DeviceId, str | None] = {}
+        self._finding: dict[DeviceId, asyncio.Lock] = {}
         self._seen: list[Seen] = []
 
-    def turn_page(self, known: Mapping[DeviceId, str | None]) -> None:
-        """Go on to other devices, with what the store knows of them."""
-        self._known_before, self._known = self._known, dict(known)
+    async def expect(self, devices: Sequence[DeviceId]) -> None:
+        """Ask the store for all of a page at once, whose cells are about to be fetched."""
+        self._known.update(await self._ask_store(devices))
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
     async def fetch(self, cell: Cell) -> Outcome:
         """Fetch a cell. Costs a second request where it has cycles and its zone is not known."""
         outcome = await self._fetch(cell)
-        if wants_zone(outcome) and not self._knows(cell.device_id):
-            await self._learn(cell.device_id)
+        if wants_zone(outcome) and cell.device_id not in self._known:
+            await self._find(cell.device_id)
         return outcome
 
     def zone_of(self, device_id: DeviceId) -> ZoneInfo | None:
-        """Return a device's zone, if it is known here."""
-        zone_id = self._known.get(device_id) or self._known_before.get(device_id)
+        """Return the zone of a device whose cell was just fetched, if it is known here."""
         try:
-            return Locale(time_zone_id=zone_id).tz
+            return Locale(time_zone_id=self._known.get(device_id)).tz
         except ValueError:
             return None
 
@@ -76,8 +83,14 @@ class Zones:
         seen, self._seen = self._seen, []
         return seen
 
-    def _knows(self, device_id: DeviceId) -> bool:
-        return device_id in self._known or device_id in self._known_before
+    async def _find(self, device_id: DeviceId) -> None:
+        """Find a zone, once for all of the device's cells that are under way."""
+        async with self._finding.setdefault(device_id, asyncio.Lock()):
+            if device_id not in self._known:
+                self._known.update(await self._ask_store([device_id]))
+            if device_id not in self._known:
+                await self._learn(device_id)
+        self._finding.pop(device_id, None)
 
     async def _learn(self, device_id: DeviceId) -> None:
         """Look a device up; one whose look-up fails is tried again at its next cell."""

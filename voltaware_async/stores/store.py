@@ -98,8 +98,12 @@ class Store(Protocol):
     def time_zones(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, str | None]:
         """Return the time zones of those devices that have been looked up; None where one has none."""
 
-    def date_cycles(self) -> None:
-        """Fill in the instants of cycles that landed before their device's time zone was known."""
+    def date_cycles(self, after: DeviceId) -> DeviceId | None:
+        """Fill in the instants of cycles that landed before their device's time zone was known.
+
+        Takes some devices, in the order of their ids, and returns the last of them to go on `after`, until
+        None comes back. Begin with an empty id.
+        """
 
     def hashes(
         self, dataset: Dataset, period: Period, devices: Sequence[DeviceId]

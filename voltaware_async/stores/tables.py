@@ -152,6 +152,7 @@ COUNTS: Final[dict[str, pa.DataType]] = {
     "elapsed_s": _DOUBLE,
     "rate_per_s": _DOUBLE,
     "restated": _COUNT,
+    "kept": _COUNT,
     "zone_unknown": _COUNT,
     "reports_wh": _COUNT,
     "reports_kwh": _COUNT,

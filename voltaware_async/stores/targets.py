@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from voltaware_async.errors import ConfigurationError
+from voltaware_async.errors import ConfigurationError, NoStoreError, StoreError
+from voltaware_async.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voltaware_async.stores.sql.database import Database
     from voltaware_async.stores.store import Store
 
-__all__ = ["open_store", "open_to_plan"]
+__all__ = ["open_store", "open_to_plan", "require_store"]
 
 _SUFFIX: Final = ".duckdb"
 _POSTGRES: Final = ("postgresql://", "postgres://")
@@ -46,30 +48,44 @@ def open_store(target: str | os.PathLike[str], *, read_only: bool = False) -> St
     Raises ConfigurationError for a target that is not known here or whose libraries are not installed,
     StoreError for a store that cannot be used, StoreLockedError while another process writes to it.
     """
-    name = os.fspath(target)
-    kind, place = _read(name)
+    target = _hidden(os.fspath(target))
+    kind, place = _read(target)
     with _libraries(kind):
-        match kind:
-            case _Kind.DUCKDB:
-                return _open_duckdb(name, place, read_only=read_only)
-            case _Kind.PARQUET:
-                return _open_parquet(name, place, read_only=read_only)
-            case _Kind.POSTGRES:
-                return _open_postgres(place, read_only=read_only)
+        from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+
+        with ExitStack() as on_error:
+            database = _open(kind, target, place, read_only=read_only)
+            on_error.callback(database.close)
+            store = SqlStore(database)
+            on_error.pop_all()
+        return store
 
 
 def open_to_plan(target: str | None) -> Store:
     """Open a store to read; where there is none of that name yet, or no name, an empty one in memory."""
     if target is None:
         return _empty("an empty store")
-    kind, _ = _read(target)
-    with _libraries(kind):
-        from voltaware_async.stores.sql.database import NoStoreError  # noqa: PLC0415 - an extra
+    target = _hidden(target)
+    try:
+        return open_store(target, read_only=True)
+    except NoStoreError:
+        return _empty(target if _read(target)[0] is not _Kind.POSTGRES else "an empty store")
 
-        try:
-            return open_store(target, read_only=True)
-        except NoStoreError:
-            return _empty(target)
+
+def require_store(target: str) -> None:
+    """Raise NoStoreError where there is no store yet; whether it can be used shows when it is opened."""
+    target = _hidden(target)
+    try:
+        open_store(target, read_only=True).close()
+    except NoStoreError:
+        raise
+    except StoreError:
+        return
+
+
+def _hidden(target: str) -> str:
+    """Return the same text; a URL, which may hold a password, hides from reports that print variables."""
+    return Secret(target).reveal() if "://" in target else target
 
 
 def _empty(target: str) -> Store:
@@ -80,25 +96,20 @@ def _empty(target: str) -> Store:
         return SqlStore(empty_database(target))
 
 
-def _open_duckdb(name: str, path: str, *, read_only: bool) -> Store:
-    from voltaware_async.stores.duckdb.file import open_database  # noqa: PLC0415 - an extra
-    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
+def _open(kind: _Kind, target: str, place: str, *, read_only: bool) -> Database:
+    match kind:
+        case _Kind.DUCKDB:
+            from voltaware_async.stores.duckdb.file import open_database  # noqa: PLC0415 - an extra
 
-    return SqlStore(open_database(name, _absolute(path), read_only=read_only))
+            return open_database(target, _absolute(place), read_only=read_only)
+        case _Kind.PARQUET:
+            from voltaware_async.stores.parquet.folder import open_folder  # noqa: PLC0415 - an extra
 
+            return open_folder(target, _absolute(place), read_only=read_only)
+        case _Kind.POSTGRES:
+            from voltaware_async.stores.postgres.opening import open_schema  # noqa: PLC0415 - an extra
 
-def _open_parquet(name: str, path: str, *, read_only: bool) -> Store:
-    from voltaware_async.stores.parquet.folder import open_folder  # noqa: PLC0415 - an extra
-    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
-
-    return SqlStore(open_folder(name, _absolute(path), read_only=read_only))
-
-
-def _open_postgres(url: str, *, read_only: bool) -> Store:
-    from voltaware_async.stores.postgres.opening import open_database  # noqa: PLC0415 - an extra
-    from voltaware_async.stores.sql.sql_store import SqlStore  # noqa: PLC0415 - an extra
-
-    return SqlStore(open_database(url, read_only=read_only))
+            return open_schema(place, read_only=read_only)
 
 
 def _absolute(path: str) -> Path:
@@ -124,9 +135,9 @@ def _read(target: str) -> tuple[_Kind, str]:
     if target.startswith(_POSTGRES) and "\0" not in target:
         return _Kind.POSTGRES, target
     for kind in (_Kind.DUCKDB, _Kind.PARQUET):
-        prefix, path = f"{kind.value}:", target.removeprefix(f"{kind.value}:")
-        if target.startswith(prefix) and path and "\0" not in target:
-            return kind, path
+        prefix = f"{kind.value}:"
+        if target.startswith(prefix) and target != prefix and "\0" not in target:
+            return kind, target.removeprefix(prefix)
     if target.endswith(_SUFFIX) and "://" not in target and "\0" not in target:
         return _Kind.DUCKDB, target
     raise ConfigurationError(

@@ -169,6 +169,9 @@ class DuckDBDatabase:
         """Refuse: an embedded database loses no connection."""
         raise StoreError(f"{self._target} cannot be connected to anew")
 
+    def relieve(self) -> None:
+        """Do nothing: DuckDB spills by itself."""
+
     def settle(self) -> None:
         """Do nothing: what is committed is there for everybody."""
 

@@ -18,11 +18,10 @@ from uuid import uuid4
 
 import duckdb
 
-from voltaware_async.errors import StoreError
+from voltaware_async.errors import NoStoreError, StoreError
 from voltaware_async.stores.duckdb.database import DuckDBDatabase
 from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.holder import is_only_read
-from voltaware_async.stores.sql.database import NoStoreError
 from voltaware_async.stores.sql.format import check_readable, create_store, is_store, upgrade
 
 if TYPE_CHECKING:

@@ -108,16 +108,19 @@ class ParquetDatabase(DuckDBDatabase):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what the block does, or on any error nothing of it; then settle if much is staged.
-
-        A StoreError about settling comes when all is committed.
-        """
+        """Commit what the block does, or on any error nothing of it."""
         try:
             with super().transaction():
                 yield
         except BaseException:
             self._copies.forget()
             raise
+
+    def relieve(self) -> None:
+        """Settle the tables of which much is staged.
+
+        Not where it was staged: an error then would look as if the batch had not been committed.
+        """
         for table, rows in self._appended.items():
             if rows >= self._sizing.full:
                 self._settle(table, self._settling.settle_new)

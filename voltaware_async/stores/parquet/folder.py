@@ -6,12 +6,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from voltaware_async.errors import StoreError
+from voltaware_async.errors import NoStoreError, StoreError
 from voltaware_async.stores.duckdb.errors import store_errors
 from voltaware_async.stores.duckdb.file import open_as
 from voltaware_async.stores.parquet.database import ParquetDatabase
 from voltaware_async.stores.parquet.layout import LEDGER_FILE, Sizing
-from voltaware_async.stores.sql.database import NoStoreError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -36,13 +36,13 @@ UNION ALL
 
 
 def superseded_sql(table: str) -> str:
-    """Word that a `landed` row of a table is of a superseded `cell`, whose days hold its clipped weeks'."""
+    """Word that a `landed` row of a table is of a superseded `cell`, in which its clipped weeks begin."""
     return f"""(
     cell.table_name = '{table}'
     AND landed.device_id = cell.device_id
     AND landed.dataset = cell.dataset
     AND landed.period_start >= cell.period_start
-    AND landed.period_end <= cell.period_end
+    AND landed.period_start <= cell.period_end
 )"""
 
 

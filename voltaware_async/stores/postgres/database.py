@@ -163,6 +163,9 @@ class PostgresDatabase:
                 return
             time.sleep(_LOOK_AGAIN_S)
 
+    def relieve(self) -> None:
+        """Do nothing: memory is the server's matter."""
+
     def settle(self) -> None:
         """Do nothing: what is committed is there for everybody."""
 

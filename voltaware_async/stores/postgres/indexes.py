@@ -30,4 +30,9 @@ INDEXES: Final[Mapping[str, Sequence[str]]] = {
     "runs": ("ALTER TABLE runs ADD PRIMARY KEY (run_id)",),
     "revisions": ("CREATE INDEX ON revisions (revised_at)",),
     **{table: tuple(index.format(table=table) for index in _OF_ROWS) for table in ROWS},
+    "cycles": (
+        *(index.format(table="cycles") for index in _OF_ROWS),
+        # What waits for its device's time zone is looked for at every run, and is little.
+        "CREATE INDEX ON cycles (device_id) WHERE start_utc IS NULL",
+    ),
 }

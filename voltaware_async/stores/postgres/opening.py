@@ -11,10 +11,10 @@ from voltaware_async.stores.sql.format import check_readable, create_store, is_s
 if TYPE_CHECKING:
     from voltaware_async.stores.postgres.database import PostgresDatabase
 
-__all__ = ["open_database"]
+__all__ = ["open_schema"]
 
 
-def open_database(target: str, *, read_only: bool) -> PostgresDatabase:
+def open_schema(target: str, *, read_only: bool) -> PostgresDatabase:
     """Open a store in the first schema of the search path, and create its tables where there are none.
 
     Raises what `connect` does, and StoreError where the schema holds the tables of something else.

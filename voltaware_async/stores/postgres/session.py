@@ -44,6 +44,7 @@ SELECT
     set_config('TimeZone', 'UTC', false),
     set_config('search_path', quote_ident(current_schema()), false),
     set_config('lock_timeout', '60s', false),
+    set_config('standard_conforming_strings', 'on', false),
     set_config('tcp_keepalives_idle', '30', false),
     set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false)
@@ -174,11 +175,12 @@ class Session:
             for batch in cursor.fetch_record_batch():
                 yield batch.cast(schema)
 
-    @staticmethod
-    def _leave(cursor: Cursor) -> None:
-        """Stop an answer that is not wanted any more; the next statement would receive the rest of it."""
+    def _leave(self, cursor: Cursor) -> None:
+        """Stop an answer that is not wanted any more, and receive what is under way of it."""
         with suppress(Error):
             cursor.adbc_cancel()
+        cursor.close()
+        self._ping()
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table of the store."""
@@ -240,9 +242,12 @@ class Session:
     def _is_lost(self, error: Exception) -> bool:
         if not self._is_known_lost() and not code_of(error):
             # Where the server broke down libpq takes note of it only with the next statement.
-            with suppress(Error), self._connection.cursor() as cursor:
-                cursor.executemany("SELECT 1", None)
+            self._ping()
         return self._is_known_lost()
+
+    def _ping(self) -> None:
+        with suppress(Error), self._connection.cursor() as cursor:
+            cursor.executemany("SELECT 1", None)
 
     def _is_known_lost(self) -> bool:
         status = self._connection.adbc_connection.get_option(ConnectionOptions.TRANSACTION_STATUS.value)

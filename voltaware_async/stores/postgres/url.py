@@ -73,6 +73,7 @@ def read_url(url: str) -> DatabaseUrl:
     """
     parts = _URL.fullmatch(url)
     if parts is None:
+        del url  # from reports of errors that print variables
         raise ConfigurationError(
             "a PostgreSQL store is named postgresql://USER@HOST:PORT/DATABASE, and this is no such URL:"
             " special characters are written as %XX, in a password too (@ is %40, / is %2F, % is %25)"

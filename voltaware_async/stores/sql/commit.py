@@ -58,7 +58,8 @@ CREATE TEMP TABLE restated_cells AS
 SELECT {", ".join(KEY.names)} FROM earlier_entries WHERE status = 'landed'
 """
 
-# Of what landed before hashes were kept only another total is known to be a change.
+# Of what landed before hashes were kept only another total is known to be a change; those of cycles were
+# added up in another order then.
 _REVISE: Final = f"""
 INSERT INTO revisions
 SELECT
@@ -74,7 +75,9 @@ JOIN earlier_entries AS earlier ON {_SAME_CELL.format(left="fresh", right="earli
 WHERE earlier.status = 'landed'
 AND (
     earlier.content_hash <> fresh.content_hash
-    OR earlier.content_hash IS NULL AND earlier.total_consumption_wh <> fresh.total_consumption_wh
+    OR earlier.content_hash IS NULL
+    AND abs(earlier.total_consumption_wh - fresh.total_consumption_wh)
+        > 1e-9 * abs(fresh.total_consumption_wh)
 )
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["ConnectionLostError", "Database", "NoStoreError", "Value", "Values", "removal_sql"]
+__all__ = ["ConnectionLostError", "Database", "Value", "Values", "removal_sql"]
 
 Value: TypeAlias = "str | int | float | bool | date | datetime | None"
 Values: TypeAlias = "Mapping[str, Value]"
@@ -27,16 +27,12 @@ class ConnectionLostError(StoreError):
     """The server hung up: nothing of the transaction that was under way is known to be written."""
 
 
-class NoStoreError(StoreError):
-    """There is no store yet where one was to be read."""
-
-
 def removal_sql(table: str, cells: str) -> str:
-    """Word the removal of the rows of some cells; the clipped weeks of a month lie within it."""
+    """Word the removal of the rows of some cells; the clipped weeks of a month begin within it."""
     return (
         f"DELETE FROM {table} USING {cells} AS cell"
         f" WHERE {table}.device_id = cell.device_id AND {table}.dataset = cell.dataset"
-        f" AND {table}.period_start >= cell.period_start AND {table}.period_end <= cell.period_end"
+        f" AND {table}.period_start >= cell.period_start AND {table}.period_start <= cell.period_end"
     )
 
 
@@ -90,6 +86,9 @@ class Database(Protocol):
 
     def reconnect(self) -> None:
         """Connect anew after a ConnectionLostError; what was temporary is gone."""
+
+    def relieve(self) -> None:
+        """Do what a long run makes necessary, between two transactions."""
 
     def settle(self) -> None:
         """Make what a run has written complete for those who read it without us; called at its end."""

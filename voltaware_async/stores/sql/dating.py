@@ -5,79 +5,93 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from voltaware_async.records.devices import Locale
+from voltaware_async.records.devices import DeviceId, Locale
 from voltaware_async.records.local_clock import localized
 from voltaware_async.stores.tables import CYCLES, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import tzinfo
-    from typing import Any
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime, tzinfo
+    from typing import TypeAlias
 
     from voltaware_async.stores.sql.database import Database
 
+    Instants: TypeAlias = "tuple[datetime | None, datetime | None, bool | None]"
+
 __all__ = ["date_cycles"]
 
-_UNDATED: Final = """
-SELECT DISTINCT cycles.device_id, cycles.dataset, cycles.period_start, cycles.period_end, devices.time_zone_id
-FROM cycles JOIN devices ON devices.device_id = cycles.device_id
-WHERE cycles.start_utc IS NULL AND devices.time_zone_id IS NOT NULL
+_UNDATED_DEVICES: Final = """
+SELECT device_id, time_zone_id
+FROM devices
+WHERE time_zone_id IS NOT NULL AND device_id > $after
+AND EXISTS (SELECT 1 FROM cycles WHERE cycles.device_id = devices.device_id AND cycles.start_utc IS NULL)
+ORDER BY device_id
+LIMIT $limit
 """
-_CELL: Final = pa.schema([*KEY, pa.field("time_zone_id", pa.string())])
+_DEVICE: Final = pa.schema([pa.field("device_id", pa.string())])
+
+_UNDATED_CELLS: Final = f"""
+SELECT DISTINCT {", ".join(f"cycles.{name}" for name in KEY.names)}
+FROM cycles JOIN dated_devices ON dated_devices.device_id = cycles.device_id
+WHERE cycles.start_utc IS NULL
+"""
 
 _ROWS: Final = f"""
-SELECT {", ".join(f"cycles.{name}" for name in CYCLES.names)}, undated_cells.time_zone_id
+SELECT {", ".join(f"cycles.{name}" for name in CYCLES.names)}
 FROM cycles JOIN undated_cells ON {
     " AND ".join(f"undated_cells.{name} = cycles.{name}" for name in KEY.names)
 }
 """
-_ROW: Final = pa.schema([*CYCLES, pa.field("time_zone_id", pa.string())])
+_INSTANTS: Final = ("start_utc", "end_utc", "ambiguous")
 
-# What is held in memory: some hundred thousand cycles.
-_PORTION: Final = 10_000
-
-
-def date_cycles(database: Database) -> None:
-    """Fill in what can be; cycles in a zone that is not known here stay as they are."""
-    cells = _datable(database.arrow(_UNDATED, _CELL))
-    for first in range(0, cells.num_rows, _PORTION):
-        _date(database, cells.slice(first, _PORTION))
+# A run may be stopped between two portions; in memory is what these have charged in all their periods.
+_PORTION: Final = 200
 
 
-def _datable(cells: pa.Table) -> pa.Table:
-    """Leave out the zones that are not known here: their cells would be written anew at every call."""
-    zones = cells.column("time_zone_id")
-    known = [zone_id for zone_id in zones.unique().to_pylist() if _zone(zone_id) is not None]
-    return cells.filter(pc.is_in(zones, pa.array(known, pa.string())))
+def date_cycles(database: Database, after: DeviceId) -> DeviceId | None:
+    """Fill in what can be of the next devices by their ids; return the last of them, None at the end."""
+    devices = database.rows(_UNDATED_DEVICES, {"after": after, "limit": _PORTION})
+    zones = {device_id: zone for device_id, zone_id in devices if (zone := _zone(zone_id)) is not None}
+    if zones:
+        _date(database, zones)
+    return DeviceId(devices[-1][0]) if devices else None
 
 
-def _zone(zone_id: str | None) -> tzinfo | None:
+def _zone(zone_id: str) -> tzinfo | None:
     try:
         return Locale(time_zone_id=zone_id).tz
     except ValueError:
         return None
 
 
-def _date(database: Database, cells: pa.Table) -> None:
+def _date(database: Database, zones: Mapping[str, tzinfo]) -> None:
+    named = pa.Table.from_pylist([{"device_id": device_id} for device_id in zones], schema=_DEVICE)
+    with database.named("dated_devices", named):
+        cells = database.arrow(_UNDATED_CELLS, KEY)
     with database.named("undated_cells", cells), database.transaction():
-        rows = [_dated(row) for row in database.arrow(_ROWS, _ROW).to_pylist()]
+        rows = database.arrow(_ROWS, CYCLES)
         database.remove("cycles", "undated_cells")
-        database.append("cycles", pa.Table.from_pylist(rows, schema=CYCLES))
+        database.append("cycles", _dated(rows, zones))
 
 
-def _dated(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of `cycles` with what its zone tells.
+def _dated(rows: pa.Table, zones: Mapping[str, tzinfo]) -> pa.Table:
+    """Return rows of `cycles` with what the zones of their devices tell."""
+    columns = zip(*_instants(rows, zones), strict=True)
+    dated = dict(zip(_INSTANTS, columns, strict=True))
+    return pa.table({name: dated.get(name, rows.column(name)) for name in CYCLES.names}, schema=CYCLES)
 
-    It stays as it is where its readings came with an offset, or are at the edge of the calendar.
-    """
-    known = {name: row[name] for name in CYCLES.names}
-    zone = _zone(row["time_zone_id"])
-    if zone is None or known["start_utc"] is not None:
-        return known
+
+def _instants(rows: pa.Table, zones: Mapping[str, tzinfo]) -> Iterator[Instants]:
+    """Work out the instants row by row; those that are known stay: their readings came with an offset."""
+    names = ("device_id", "start_local", "end_local", *_INSTANTS)
+    for device_id, start, end, *known in zip(*(rows.column(name).to_pylist() for name in names), strict=True):
+        yield tuple(known) if known[0] is not None else _of(start, end, zones[device_id])
+
+
+def _of(start: datetime, end: datetime, zone: tzinfo) -> Instants:
     try:
-        cycle = localized(row["start_local"], row["end_local"], zone)
-    except ValueError:
-        return known
-    return {**known, "start_utc": cycle.start, "end_utc": cycle.end, "ambiguous": cycle.ambiguous}
+        cycle = localized(start, end, zone)
+    except ValueError:  # at the edge of the calendar
+        return None, None, None
+    return cycle.start, cycle.end, cycle.ambiguous

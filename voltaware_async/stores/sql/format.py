@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from voltaware_async.errors import StoreError
-from voltaware_async.stores.sql.database import NoStoreError
+from voltaware_async.errors import NoStoreError, StoreError
 from voltaware_async.stores.sql.upgrades import UPGRADES
 from voltaware_async.stores.sql.views import VIEWS, view_sql
 from voltaware_async.stores.tables import TABLES
@@ -39,7 +38,10 @@ def is_store(database: Database) -> bool:
     if not relations:
         return False
     if MARKER not in relations:
-        raise StoreError(f"{database.target} is a database of something else: its tables are not a store's")
+        raise StoreError(
+            f"{database.target} is a database of something else: its tables are not a store's; name another, "
+            "or on a PostgreSQL server a schema of its own: …?options=-csearch_path%3Dvoltaware"
+        )
     version = _version_of(database)
     if version < 1:
         raise StoreError(f"{database.target} names no format of its own: it is no store, or a spoilt one")
@@ -76,6 +78,8 @@ def upgrade(database: Database) -> None:
 
 def _create_views(database: Database) -> None:
     for name in VIEWS:
+        # PostgreSQL puts none in place of one with other columns.
+        database.execute(f"DROP VIEW IF EXISTS {name}")
         database.create_view(name, view_sql(name))
 
 

@@ -198,9 +198,9 @@ class SqlStore:
         return self._devices.time_zones(devices)
 
     @_kept_up
-    def date_cycles(self) -> None:
+    def date_cycles(self, after: DeviceId) -> DeviceId | None:
         """Fill in the instants of cycles that landed before their device's time zone was known."""
-        date_cycles(self._database)
+        return date_cycles(self._database, after)
 
     @_kept_up
     def hashes(
@@ -230,6 +230,7 @@ class SqlStore:
         """
         if not batch:
             return 0
+        self._database.relieve()
         known = self._cells.given_out.claim(batch.ledger)
         if known is Known.NOTHING:
             self._cells.relist()
