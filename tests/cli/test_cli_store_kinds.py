@@ -91,6 +91,7 @@ class Life:
     def lead(self, broken: Api, later: Api) -> dict[str, Any]:
         july = (*PULL, "--with-weeks")
         return {
+            "first plan": self.ask("plan", "--month", "2024-07"),
             "pull": self.ask(*july, base_url=broken.base_url),
             "failed": self.ask("status", "--failed"),
             "retry-failed": self.ask("retry-failed"),

@@ -72,7 +72,8 @@ def plan(
 
     A period makes it a pull's plan, none a sync's. Sends nothing but GET /sensors, and writes nothing. A sync
     looks each new device up with a request, counted here as `devices`; the periods before its first event
-    then fall away, so that it may ask less than planned.
+    then fall away, so that it may ask less than planned. A pull looks a device with cycles up, once, for its
+    time zone, which is not counted.
     """
     if of == "sync" and periods:
         raise click.UsageError("sync works its periods out by itself: leave --month and --week out")

@@ -112,9 +112,9 @@ def whole_file(path: Path) -> Iterator[Output]:
 
 def _draft_of(path: Path, file: Path) -> tuple[Path, int]:
     """Create a draft and hold a lock on it, which tells it from the left-over of a maker that was killed."""
-    draft = file.with_name(f".{file.name}.{uuid4().hex}{_DRAFT}")
+    made = file.with_name(f".{file.name}.{uuid4().hex}.new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise _refused(path, error) from error
     # Not every file system has locks and permissions: there no left-over is cleared away.
@@ -122,7 +122,8 @@ def _draft_of(path: Path, file: Path) -> tuple[Path, int]:
         os.fchmod(descriptor, S_IMODE(file.stat().st_mode))
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return draft, descriptor
+    # It gets the name of a draft when the lock is held: nobody takes it for a left-over before.
+    return made.rename(made.with_suffix(_DRAFT)), descriptor
 
 
 def _clear_left_overs(file: Path) -> None:
