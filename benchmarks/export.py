@@ -39,7 +39,7 @@ SELECT
     'month',
     DATE '2024-07-01',
     DATE '2024-07-31',
-    ['fridge', 'lighting', 'cooking', 'heating', 'cooling', 'laundry', 'ironing', 'other'][1 + n % 8],
+    ['fridge', 'lights', 'cooking', 'heating', 'cooling', 'washing', 'standby', 'others'][1 + n % 8],
     random() * 1e6
 FROM generate_series(1, {rows}) AS numbers(n)
 """

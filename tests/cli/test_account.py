@@ -58,6 +58,15 @@ def test_failures_come_with_the_command_that_tells_why_and_what_the_next_run_doe
     ]
 
 
+@pytest.mark.parametrize("traces", [{"restated": 1}, {"kept": 1}])
+def test_a_refresh_that_was_cut_off_is_not_said_to_leave_out_what_has_landed(
+    capsys: pytest.CaptureFixture[str], traces: dict[str, int]
+) -> None:
+    *_, last = account(capsys, landed=7, unasked=2, **traces)
+
+    assert last == "the same command again asks once more also for what has landed"
+
+
 @pytest.mark.parametrize(
     ("target", "shown"),
     [

@@ -30,6 +30,7 @@ SUMMARY_KEYS = [
     "elapsed_s",
     "rate_per_s",
     "restated",
+    "kept",
     "zone_unknown",
     "reports_wh",
     "reports_kwh",

@@ -121,18 +121,6 @@ def test_what_the_api_restated_replaces_the_rows_and_is_shown_to_people_and_prog
             ]
 
 
-def test_without_refresh_what_has_landed_is_not_asked_again(
-    voltaware: Callable[..., Ended], later: str
-) -> None:
-    month = (*JULY, "--dataset", "month", "--json")
-    first = summary_of(voltaware(*month))
-
-    second = summary_of(voltaware(*month, VOLTAWARE_BASE_URL=later))
-
-    assert (second["planned"], second["skipped"]) == (first["absent"], first["landed"])
-    assert second["restated"] == 0
-
-
 def test_a_refresh_without_an_answer_keeps_what_had_landed_and_says_so(
     serve: Callable[..., Api], voltaware: Callable[..., Ended], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conftest import Api
     from postgres_server import PostgresServer
 
-DEVICES: Final = 12
+DEVICES: Final = 8
 PULL: Final = ("pull", "--month", "2024-07", "--rate", "none")
 MONTHS: Final = (*PULL, "--dataset", "month")
 WEEKS: Final = ("--as-of", "2024-09-15", "--dataset", "week", "--horizon-months", "1")
@@ -97,12 +98,19 @@ class Life:
             "retry-failed": self.ask("retry-failed"),
             "sync": self.ask("sync", *WEEKS, "--rate", "none"),
             "refresh": self.ask(*july, "--refresh", base_url=later.base_url),
-            "restated": self.ask("status", "--restated"),
-            "status": self.ask("status"),
-            "check": self.ask("check"),
-            "plan": self.ask("plan", "sync", *WEEKS, "--refresh-months", "1"),
+            **self.read(
+                restated=("status", "--restated"),
+                status=("status",),
+                check=("check",),
+                plan=("plan", "sync", *WEEKS, "--refresh-months", "1"),
+            ),
             "tables": without_what_varies(whole_tables(self.place.opened)),
         }
+
+    def read(self, **lines: tuple[str, ...]) -> dict[str, Any]:
+        """Ask side by side: who only reads keeps nobody waiting."""
+        with ThreadPoolExecutor(3) as pool:
+            return dict(zip(lines, pool.map(lambda line: self.ask(*line), lines.values()), strict=True))
 
 
 def without_what_varies(answer: Any) -> Any:
@@ -143,7 +151,7 @@ def in_a_file(
     assert (code, [it["cells"] for it in failures]) == (0, [DEVICES])
     assert [name for name, it in said.items() if name != "tables" and it[2]] == ["refresh"]
     assert [said[name][0] for name in ("pull", "retry-failed", "sync", "refresh", "plan")] == [3, 0, 0, 0, 0]
-    assert len(said["restated"][1]) == 100 < said["refresh"][1]["restated"]
+    assert len(said["restated"][1]) == said["refresh"][1]["restated"] > 0
     assert said["sync"][1]["planned"] == DEVICES * 6
     assert said["plan"][1]["parts"][-1]["refresh"] > 0
     return said
@@ -161,17 +169,23 @@ def test_a_store_lives_the_same_life_wherever_it_is(
 # --- one writer -----------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def stalled(serve: Callable[..., Api]) -> Api:
+    """An API that never lists its devices."""
+    return serve("--devices", "3", "--faults", "stall@sensors:1")
+
+
 def test_a_run_that_finds_the_store_held_ends_with_five_and_names_the_holder(
-    serve: Callable[..., Api],
+    stalled: Api,
     environment: dict[str, str],
     voltaware: Callable[..., Ended],
     place: Place,
     tmp_path: Path,
 ) -> None:
-    api = serve("--devices", "3", "--faults", "stall@sensors:1")
-    environment["VOLTAWARE_BASE_URL"] = api.base_url
+    environment["VOLTAWARE_BASE_URL"] = stalled.base_url
+    asked = stalled.count("sensors")
     with start(*MONTHS, *place.flag, cwd=tmp_path, env=environment) as holder:
-        assert wait_until(lambda: api.count("sensors") > 0, holder)
+        assert wait_until(lambda: stalled.count("sensors") > asked, holder)
         writing = [(*MONTHS, *place.flag, "--json"), ("sync", *place.flag), ("retry-failed", *place.flag)]
         ended = side_by_side(voltaware, [*writing, ("status", *place.flag)])
         holder.kill()
@@ -193,18 +207,24 @@ def test_a_run_that_finds_the_store_held_ends_with_five_and_names_the_holder(
         ), it.talk
 
 
+@pytest.fixture(scope="module")
+def slow(serve: Callable[..., Api]) -> Api:
+    """An API that answers after a while, so that a run can be met in its middle."""
+    return serve("--devices", "40", "--latency-ms", "40")
+
+
 def test_a_terminated_run_lands_what_has_arrived_and_the_same_command_does_the_rest(
-    serve: Callable[..., Api],
+    slow: Api,
     environment: dict[str, str],
     voltaware: Callable[..., Ended],
     place: Place,
     tmp_path: Path,
 ) -> None:
-    slow = serve("--devices", "40", "--latency-ms", "40")
     environment["VOLTAWARE_BASE_URL"] = slow.base_url
+    asked = slow.count("sm/disag/month")
     pull = (*MONTHS, *place.flag, "--json")
     with start(*pull, "--concurrency", "4", cwd=tmp_path, env=environment) as process:
-        assert wait_until(lambda: slow.count("sm/disag/month") >= 8, process)
+        assert wait_until(lambda: slow.count("sm/disag/month") >= asked + 8, process)
         process.send_signal(signal.SIGTERM)
         signalled = time.monotonic()
         out, talk = process.communicate(timeout=20)
@@ -246,12 +266,8 @@ def test_a_password_in_the_url_is_printed_nowhere(
         voltaware(*MONTHS, *store, *beat),
         voltaware(*MONTHS, "--refresh", *store, *beat, VOLTAWARE_BASE_URL=later),
     ]
-    lines = [("status", *store), ("status", *store, "--restated"), ("status", *store, "--failed")]
-    lines += [
-        ("check", *store),
-        ("check", *store, "--json"),
-        ("plan", "--month", "2024-07", *store, "--json"),
-    ]
+    lines = [("status", *store), ("status", *store, "--restated"), ("check", *store)]
+    lines += [("plan", "--month", "2024-07", *store, "--json")]
     ended += side_by_side(voltaware, lines).values()
     beaten = (tmp_path / "beat.json").read_text()
     wrong = secretive.replace("postgres:", "nobody:").replace(PLANTED, f"{PLANTED}-")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SUMMARY_KEYS = [
     *("run_id", "planned", "landed", "absent", "failed", "unasked", "skipped"),
     *("requests", "retries", "throttled", "token_calls", "elapsed_s", "rate_per_s"),
-    *("restated", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown"),
+    *("restated", "kept", "zone_unknown", "reports_wh", "reports_kwh", "reports_unknown"),
 ]
 STORE = ("--store", "f.duckdb")
 SYNC = ("sync", *STORE, "--as-of", "2024-09-15", "--rate", "none")

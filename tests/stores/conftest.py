@@ -31,13 +31,13 @@ class KeptStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._database = self._opened()
 
     def _opened(self) -> PostgresDatabase:
         from voltaware_async.stores.postgres.opening import open_schema  # noqa: PLC0415  see `kept_store`
 
-        return open_schema(self._url, read_only=False)
+        return open_schema(self.url, read_only=False)
 
     def store(self) -> Store:
         """Return the store, over the session that is kept if the last test has left that as it was."""
@@ -54,7 +54,7 @@ class KeptStore:
         """Return the store's name; nobody has it open."""
         self.store()
         self.close()
-        return self._url
+        return self.url
 
     def close(self) -> None:
         self._database.close()

@@ -18,6 +18,7 @@ from voltaware_async.stores.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from adbc_driver_manager.dbapi import Connection
 
     from voltaware_async.cells import Outcome, Record
     from voltaware_async.periods import Period
@@ -94,7 +95,7 @@ def to_ask(store: Store, turn: Turn, dataset: Dataset = Dataset.MONTH, period: P
     return found
 
 
-def date_cycles(store: Store) -> None:
+def date_all(store: Store) -> None:
     """Date the cycles of all devices, portion by portion."""
     after: DeviceId | None = DeviceId("")
     while after is not None:
@@ -113,15 +114,20 @@ def whole(store: Store, *but: str) -> dict[str, Rows]:
 
 def lose_connection(store: Store, url: str) -> None:
     """Let the server end a store's session, and wait until it has."""
-    from postgres_server import run_sql  # noqa: PLC0415  most tests need no server
+    from adbc_driver_postgresql import dbapi  # noqa: PLC0415  most tests need no server
 
     assert isinstance(store, SqlStore)
     [(backend,)] = store._database.rows("SELECT pg_backend_pid()")
-    assert run_sql(url, f"SELECT pg_terminate_backend({backend}, 10000)") == [(True,)]
+    with dbapi.connect(url, autocommit=True) as other:
+        end_session(other, backend)
 
 
-def date_all(store: Store) -> None:
-    """Fill in all instants that can be, portion by portion."""
-    after: DeviceId | None = DeviceId("")
-    while after is not None:
-        after = store.date_cycles(after)
+def end_session(other: Connection, backend: int) -> None:
+    """End a session from another one. The server's own waiting would look only ten times a second."""
+    with other.cursor() as cursor:
+        is_there = True
+        cursor.execute(f"SELECT pg_terminate_backend({backend})")
+        cursor.fetchall()
+        while is_there:
+            cursor.execute(f"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {backend})")
+            [(is_there,)] = cursor.fetchall()

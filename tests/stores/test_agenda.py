@@ -41,6 +41,13 @@ MINDFUL: Final = Agenda(as_of=TODAY, minds_first_event=True)
 RETRY: Final = Agenda(as_of=TODAY, never_asked=False, asks_again=lambda _absence: False)
 
 
+@pytest.fixture(params=["duckdb", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Leave out Parquet stores, which keep all of this in a DuckDB file; see `test_store_laws` for them."""
+    name: str = request.param
+    return name
+
+
 def counted(store: Store) -> tuple[int, int, int]:
     """Count July's month cells: never asked, again, known."""
     [count] = store.count([MONTH_OF_JULY])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from store_cases import NOW, TODAY, WEEK_28, batch, cell, date_all, fetched, rows_of, whole
+from store_cases import NOW, TODAY, WEEK_28, batch, cell, date_all, fetched, ids, rows_of, whole
 
 from voltaware_async.cells import Dataset, Fetched, Seen
 from voltaware_async.periods import Month
@@ -157,15 +157,21 @@ def test_two_cycles_alike_stay_two(store: Store) -> None:
     assert dated(store) == [DATED_NOON, DATED_NOON]
 
 
-def test_a_fleet_of_cycles_is_dated_in_portions_and_as_a_whole(
+def test_a_fleet_is_dated_in_portions_between_which_a_run_may_end(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dating, "_PORTION", 3)
-    names = [f"{number}" for number in range(10)]
-    store.commit(batch(*(cycles_of(name, NOON) for name in names)))
-    see(store, **{f"_{name}": BERLIN for name in names})
-    date_all(store)
-    assert [dated(store, name) for name in names] == [[DATED_NOON]] * 10
+    names = ["Z", "a", "10", "9", "Ä", "b", "0001"]
+    store.commit(batch(*(cycles_of(name, NOON) for name in names), cycles_of("z")))
+    see(store, **{f"_{name}": MARS if name == "b" else BERLIN for name in [*names, "z"]})
+
+    # In the order of their characters, whatever the language of the server.
+    assert store.date_cycles(ids("")[0]) == "9"
+    assert [name for name in names if dated(store, name) == [DATED_NOON]] == ["10", "9", "0001"]
+    assert store.date_cycles(ids("9")[0]) == "b"
+    assert store.date_cycles(ids("b")[0]) == "Ä"
+    assert store.date_cycles(ids("Ä")[0]) is None
+    assert [name for name in names if dated(store, name) == [UNDATED]] == ["b"]
 
 
 def test_a_store_without_cycles_has_nothing_to_date(store: Store) -> None:

@@ -43,6 +43,13 @@ PARTS: Final = [MONTH_OF_JULY, (Dataset.WEEK, WEEK_28)]
 NEVER: Final = ConnectionState.NEVER_CONNECTED
 
 
+@pytest.fixture(params=["duckdb", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Leave out Parquet stores, which keep all of this in a DuckDB file; see `test_store_laws` for them."""
+    name: str = request.param
+    return name
+
+
 def known(store: Store) -> dict[str, dict[str, object]]:
     rows = store.table("devices").to_pylist()
     found = {row.pop("device_id"): row for row in rows}

@@ -41,6 +41,13 @@ MONTH_OF_AUGUST: Final = (Dataset.MONTH, JULY.next())
 WEEK_OF_28: Final = (Dataset.WEEK, WEEK_28)
 
 
+@pytest.fixture(params=["duckdb", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Leave out Parquet stores, which keep all of this in a DuckDB file; see `test_store_laws` for them."""
+    name: str = request.param
+    return name
+
+
 def list_devices(store: Store, *names: str, day: date | None = TODAY) -> int:
     """Do as a run does whose devices are all that are listed on a day; None for a run of chosen ones."""
     store.consider(ids(*names), NIGHT)

@@ -39,8 +39,15 @@ def _lines(summary: Summary, command: str, target: str) -> list[str]:
     if summary.failed:
         lines.append(f"why cells failed:  {hint('status --failed', target)}")
     if not summary.is_complete:
-        lines.append("the same command again asks only what has not landed")
+        lines.append(_next(summary))
     return lines
+
+
+def _next(summary: Summary) -> str:
+    """Say what the same command does next: of a refresh there are traces in the summary."""
+    if summary.restated or summary.kept:
+        return "the same command again asks once more also for what has landed"
+    return "the same command again asks only what has not landed"
 
 
 def _remarks(summary: Summary, target: str) -> Iterator[str]:
