@@ -54,6 +54,8 @@ def _remarks(summary: Summary, target: str) -> Iterator[str]:
     """Say what whoever bills by these rows must know."""
     if summary.restated:
         yield f"{summary.restated} cells were restated:  {hint('status --restated', target)}"
+    if summary.kept:
+        yield f"{summary.kept} cells that had landed have no result or failed now: what had landed stays"
     if summary.zone_unknown:
         yield (
             f"{summary.zone_unknown} cells have cycles of a device whose time zone is not known: "

@@ -152,6 +152,8 @@ def _create(make: _Make[D], target: str, path: Path) -> None:
         draft = folder / "new.duckdb"
         with _connect(draft, read_only=False) as connection:
             create_store(make(target, connection))
+            # A full disk shows now, not when the draft is the store.
+            connection.execute("CHECKPOINT")
         with suppress(FileExistsError):
             os.link(draft, path)
 
