@@ -322,7 +322,7 @@ def test_a_file_that_is_attached_under_another_name_has_its_views(tmp_path: Path
 
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS other (READ_ONLY)")
-        attached = in_order(connection.table(f"other.{name}").fetchall())
+        attached = in_order(connection.execute(f"SELECT * FROM other.{name}").fetchall())
     assert rows
     assert attached == rows
 

@@ -64,16 +64,17 @@ def check_readable(database: Database) -> None:
 
 
 def upgrade(database: Database) -> None:
-    """Bring an earlier version to this one, all steps in one transaction."""
-    version = _version_of(database)
-    if version == FORMAT_VERSION:
-        return
-    with database.transaction():
-        for step in range(version, FORMAT_VERSION):
+    """Bring an earlier version to this one, each step in a transaction of its own.
+
+    DuckDB before 2.0 cannot alter a table that the same transaction has altered and filled.
+    """
+    for step in range(_version_of(database), FORMAT_VERSION):
+        with database.transaction():
             for statement in UPGRADES[step]:
                 database.execute(statement)
-        _create_views(database)
-        database.execute(f"UPDATE {MARKER} SET version = {FORMAT_VERSION}")
+            if step + 1 == FORMAT_VERSION:
+                _create_views(database)
+            database.execute(f"UPDATE {MARKER} SET version = {step + 1}")
 
 
 def _create_views(database: Database) -> None:
