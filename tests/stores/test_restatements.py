@@ -151,6 +151,23 @@ def test_the_clipped_weeks_of_a_restated_month_are_replaced_and_not_those_of_its
     assert landed_rows(store) == rows_made_of(restated, *neighbours)
 
 
+@pytest.mark.parametrize("ends_between", [False, True])
+def test_a_week_that_reaches_beyond_its_month_is_replaced_with_the_month_that_it_begins_in(
+    store: Store, *, ends_between: bool
+) -> None:
+    """Weeks are documented to be clipped; one that is not must not land twice."""
+    across, august = (date(2024, 7, 29), date(2024, 8, 4)), by_weeks(JULY.next(), (date(2024, 8, 5),) * 2)
+    store.begin("run-1", "pull", NOW)
+    store.commit(batch(by_weeks(JULY, across), august))
+    if ends_between:
+        store.finish("run-1", "complete", NOW, {})
+    restated = by_weeks(JULY, (JULY.start, date(2024, 7, 7)), across)
+
+    assert restate(store, restated) == 1
+
+    assert landed_rows(store) == rows_made_of(restated, august)
+
+
 def test_a_restated_week_leaves_the_same_days_of_other_datasets_alone(store: Store) -> None:
     weeks = [one for one in all_datasets("1", 1.0) if one.cell.period == WEEK_28]
     month = by_weeks(JULY, (WEEK_28.start, WEEK_28.end))
