@@ -32,8 +32,14 @@ class Dataset(StrEnum):
         """The kind of period that it is asked for."""
         return Week if self in _OF_WEEKS else Month
 
+    @property
+    def has_cycles(self) -> bool:
+        """Whether its records are cycles."""
+        return self in _OF_CYCLES
+
 
 _OF_WEEKS: Final = frozenset({Dataset.WEEK, Dataset.WEEK_CYCLES, Dataset.WEEK_REPORT})
+_OF_CYCLES: Final = frozenset({Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES})
 
 Record: TypeAlias = Disaggregation | MonthByWeeks | tuple[ApplianceCycles, ...] | Report
 

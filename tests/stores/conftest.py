@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from sql_rows import Database
+
     from voltaware_async.stores import Store
     from voltaware_async.stores.postgres.database import PostgresDatabase
 
@@ -136,3 +138,12 @@ def store(kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
         return
     with open_store(request.getfixturevalue("target")) as store:
         yield store
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Make a bare database with the tables and views of a store, for what is worded in SQL alone."""
+    from sql_rows import empty_store  # noqa: PLC0415  most runs need no server
+
+    with empty_store(request) as database:
+        yield database

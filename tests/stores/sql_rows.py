@@ -11,7 +11,7 @@ import adbc_driver_postgresql.dbapi
 import duckdb
 import pyarrow as pa
 
-from voltaware_async.stores.sql.views import VIEWS, create_view_sql
+from voltaware_async.stores.sql.views import VIEWS, view_sql
 from voltaware_async.stores.tables import TABLES, create_table_sql
 
 if TYPE_CHECKING:
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 Days = tuple[date, date]
 Row = tuple[str, dict[str, object]]
 
-KINDS: Final = ("duckdb", "postgresql")
 JULY: Final[Days] = (date(2024, 7, 1), date(2024, 7, 31))
+AUGUST: Final[Days] = (date(2024, 8, 1), date(2024, 8, 31))
+FIRST_WEEK: Final[Days] = (date(2024, 7, 1), date(2024, 7, 7))
 WEEK_28: Final[Days] = (date(2024, 7, 8), date(2024, 7, 14))
+DAY_1: Final = date(2024, 7, 1)
+DAY_2: Final = date(2024, 7, 2)
+DAY_3: Final = date(2024, 7, 3)
 
 
 class Database(Protocol):
@@ -92,7 +96,7 @@ def create(database: Database) -> None:
     for name, schema in TABLES.items():
         database.execute(create_table_sql(name, schema))
     for name in VIEWS:
-        database.execute(create_view_sql(name))
+        database.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
     database.execute("COMMIT")
 
 

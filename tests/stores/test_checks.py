@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 from sql_rows import (
+    AUGUST,
+    DAY_1,
+    DAY_2,
+    FIRST_WEEK,
     JULY,
-    KINDS,
     WEEK_28,
     asked,
     cycle,
-    empty_store,
     fill,
     found,
     in_order,
@@ -27,20 +29,7 @@ from voltaware_async.records.disaggregation import ApplianceKey
 from voltaware_async.stores.sql.checks import CHECKS_SUMMARY, FINDINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sql_rows import Database, Row
-
-AUGUST: Final = date(2024, 8, 1), date(2024, 8, 31)
-FIRST_WEEK: Final = date(2024, 7, 1), date(2024, 7, 7)
-DAY_1: Final = date(2024, 7, 1)
-DAY_2: Final = date(2024, 7, 2)
-
-
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with empty_store(request) as database:
-        yield database
 
 
 # Values.

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from sql_rows import JULY, KINDS, WEEK_28, empty_store, view
+from sql_rows import (
+    JULY,
+    WEEK_28,
+    view,
+)
 
 from voltaware_async.cells import Cell, Dataset, Fetched
 from voltaware_async.periods import Month, Week
@@ -20,8 +24,6 @@ from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.batches import batch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sql_rows import Database
 
     from voltaware_async.cells import Record
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
 SEPTEMBER: Final = date(2023, 9, 1), date(2023, 9, 30)
-
-
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with empty_store(request) as database:
-        yield database
 
 
 def land(database: Database, dataset: Dataset, period: Period, record: Record) -> None:

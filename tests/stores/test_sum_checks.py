@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sql_rows import (
+    AUGUST,
+    DAY_1,
+    DAY_2,
+    DAY_3,
+    FIRST_WEEK,
     JULY,
-    KINDS,
     WEEK_28,
     InDuckDB,
     asked,
     create,
     cycle,
-    empty_store,
     found,
     report,
     report_day,
@@ -30,18 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sql_rows import Database
-
-AUGUST: Final = date(2024, 8, 1), date(2024, 8, 31)
-FIRST_WEEK: Final = date(2024, 7, 1), date(2024, 7, 7)
-DAY_1: Final = date(2024, 7, 1)
-DAY_2: Final = date(2024, 7, 2)
-DAY_3: Final = date(2024, 7, 3)
-
-
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with empty_store(request) as database:
-        yield database
 
 
 # Sums.

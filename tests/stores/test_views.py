@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sql_rows import (
+    AUGUST,
     JULY,
-    KINDS,
     WEEK_28,
     InDuckDB,
     asked,
     create,
     cycle,
-    empty_store,
     expected,
     fill,
     in_order,
@@ -29,7 +28,7 @@ from sql_rows import (
 )
 
 from voltaware_async.stores.sql.format import FORMAT_VERSION
-from voltaware_async.stores.sql.views import VIEWS, create_view_sql, view_sql
+from voltaware_async.stores.sql.views import VIEWS, view_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,14 +36,7 @@ if TYPE_CHECKING:
 
     from sql_rows import Database
 
-AUGUST: Final = date(2024, 8, 1), date(2024, 8, 31)
 WEEK_29: Final = date(2024, 7, 15), date(2024, 7, 21)
-
-
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with empty_store(request) as database:
-        yield database
 
 
 def charging(database: Database) -> dict[int, tuple[int, float]]:
@@ -61,7 +53,7 @@ def test_a_view_has_the_columns_and_types_that_are_pinned(database: Database, na
 
 def test_a_view_of_any_other_name_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="monthly"):
-        create_view_sql("monthly")
+        view_sql("monthly")
 
 
 def test_an_empty_store_has_nothing_to_show_but_the_hours_of_the_day(database: Database) -> None:

@@ -24,6 +24,7 @@ from voltaware_async.errors import ConfigurationError
 from voltaware_async.stores import open_store
 from voltaware_async.stores.export import Filter, Format
 from voltaware_async.stores.export.output import OutputError, place_of, standard_output, whole_file
+from voltaware_async.stores.targets import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -138,9 +139,7 @@ async def _export(order: _Order) -> Exit:
 
 def _refuse_store(path: Path, target: str) -> None:
     """Refuse to replace a store by rows of it, or to lay them among the files of one."""
-    file = place_of(path)
-    store = Path(os.path.realpath(target.removeprefix("duckdb:").removeprefix("parquet:")))
-    if store in {file, *file.parents}:
+    if holds(target, place_of(path)):
         raise ConfigurationError(f"{path} is the store itself, or lies within it: name another file")
 
 

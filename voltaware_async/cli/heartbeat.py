@@ -18,6 +18,7 @@ from voltaware_async.cli.recent import Recent
 from voltaware_async.cli.shown import instant
 from voltaware_async.cli.talk import say
 from voltaware_async.errors import ConfigurationError, StoreLockedError, VoltawareError
+from voltaware_async.stores.targets import holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ class Heartbeat:
         """Make sure that the file can be written, and return which it is, behind all links."""
         try:
             file = _checked(path)
-            if _place_of(self._store) in {file, *file.parents}:
+            if holds(self._store, file):
                 raise ConfigurationError(
                     f"--heartbeat {path} is the store itself, or lies within it: name another file"
                 )
@@ -221,11 +222,6 @@ def _checked(path: Path) -> Path:
         if there.read(1) not in {b"", b"{"}:
             raise ConfigurationError(f"--heartbeat {path} is there already, and is no heartbeat")
     return file
-
-
-def _place_of(store: str) -> Path:
-    """Tell the file or folder of a store; of a database's URL a path that is no file's."""
-    return Path(os.path.realpath(store.removeprefix("duckdb:").removeprefix("parquet:")))
 
 
 def _instant() -> str:

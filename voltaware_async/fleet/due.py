@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from voltaware_async.cells import Dataset
 from voltaware_async.errors import ConfigurationError
 from voltaware_async.fleet.plan import Slice, paired
 from voltaware_async.periods import Month, Week
@@ -18,6 +17,7 @@ from voltaware_async.stores.agenda import Agenda
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from voltaware_async.cells import Dataset
     from voltaware_async.periods import Period
     from voltaware_async.stores.agenda import Absence
     from voltaware_async.stores.ledger import LastRun
@@ -41,7 +41,6 @@ _FIRST_WAIT_DAYS: Final = 2
 # nothing to return", is as good as an answer.
 _FIRST_WAIT_DAYS_WITHOUT_CYCLES: Final = 14
 _NOTHING_TO_RETURN: Final = 204
-_CYCLES: Final = frozenset({Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES})
 # The longer a cell has been absent, the less likely it appears on any one night.
 _GROWTH: Final = 1.5
 _CALCULATED_ON_DAY: Final = 3
@@ -146,7 +145,7 @@ def is_due_again(absence: Absence, as_of: date, horizon_months: int = HORIZON_MO
         return True
     if absence.asked_on < _last_chance(absence.period, horizon_months) <= as_of:
         return True
-    has_no_cycles = absence.http_status == _NOTHING_TO_RETURN and absence.dataset in _CYCLES
+    has_no_cycles = absence.http_status == _NOTHING_TO_RETURN and absence.dataset.has_cycles
     if has_no_cycles:
         return _has_waited(absence, as_of, _FIRST_WAIT_DAYS_WITHOUT_CYCLES)
     if absence.dataset.period_type is Month and absence.asked_on < _last_calculation(as_of):

@@ -23,7 +23,7 @@ from voltaware_async.fleet.store_thread import StoreThread
 from voltaware_async.fleet.summary import Tally
 from voltaware_async.fleet.supply import Supply, one_page, paged
 from voltaware_async.fleet.survey import Survey
-from voltaware_async.fleet.zones import Zones, may_have_cycles, wants_zone
+from voltaware_async.fleet.zones import Zones, wants_zone
 from voltaware_async.records.devices import DeviceId
 from voltaware_async.stores.agenda import Turn
 from voltaware_async.stores.batches import BatchBuilder
@@ -237,7 +237,7 @@ class Landing:
         devices, last = await self._thread.call(
             self._store.outstanding, dataset, period, turn, after, _PAGE_DEVICES
         )
-        if may_have_cycles(dataset):
+        if dataset.has_cycles:
             await self._zones.expect(devices)
         if turn is Turn.REFRESH:
             hashes = await self._thread.call(self._store.hashes, dataset, period, devices)
@@ -246,12 +246,12 @@ class Landing:
 
     def _take(self, outcome: Outcome) -> Awaitable[None] | None:
         """Add an outcome to the batch; where that fills it, or while one is written, the worker waits."""
-        zone = self._zones.zone_of(outcome.cell.device_id) if wants_zone(outcome) else None
-        zone_unknown = zone is None and wants_zone(outcome)
+        has_naive_cycles = wants_zone(outcome)
+        zone = self._zones.zone_of(outcome.cell.device_id) if has_naive_cycles else None
         if not self._landed_before.has_settled(outcome):
             self._batch.rows.add(outcome, zone)
         for tally in (self._batch.tally, self._tally):
-            tally.add(outcome, zone_unknown=zone_unknown)
+            tally.add(outcome, zone_unknown=has_naive_cycles and zone is None)
         now = _now()
         self._tell(now)
         if self._writing.locked() or self._batch.is_due(now):
@@ -303,7 +303,6 @@ class Landing:
         if batch.rows:
             refreshes = self._job.refreshes
             restated = self._store.commit(batch.rows.batch(self._run_id, now, as_of), refreshes=refreshes)
-            batch.tally.restated += restated
             self._tally.restated += restated
         # Here, where no cancellation comes between: what was committed has landed.
         self._landed.add_up(batch.tally)

@@ -127,7 +127,6 @@ class Tally:
         self.landed += other.landed
         self.absent += other.absent
         self.failed += other.failed
-        self.restated += other.restated
         self.zone_unknown += other.zone_unknown
         self.reports += other.reports
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from voltaware_async.cells import Dataset, Fetched, Seen
-from voltaware_async.records.devices import Locale
+from voltaware_async.cells import Fetched, Seen
+from voltaware_async.records.devices import known_zone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     from voltaware_async.records.devices import DeviceId
     from voltaware_async.records.disaggregation import Cycle
 
-__all__ = ["Zones", "may_have_cycles", "wants_zone"]
+__all__ = ["Zones", "wants_zone"]
 
 AskStore: TypeAlias = "Callable[[Sequence[DeviceId]], Awaitable[Mapping[DeviceId, str | None]]]"
 
 # Some megabytes; what is forgotten the store is asked for once more.
 _MOST_KNOWN: Final = 20_000
-
-
-def may_have_cycles(dataset: Dataset) -> bool:
-    """Tell whether a dataset's records are cycles."""
-    return dataset in {Dataset.MONTH_CYCLES, Dataset.WEEK_CYCLES}
 
 
 def wants_zone(outcome: Outcome) -> bool:
@@ -73,10 +68,7 @@ class Zones:
 
     def zone_of(self, device_id: DeviceId) -> ZoneInfo | None:
         """Return the zone of a device whose cell was just fetched, if it is known here."""
-        try:
-            return Locale(time_zone_id=self._known.get(device_id)).tz
-        except ValueError:
-            return None
+        return known_zone(self._known.get(device_id))
 
     def take_seen(self) -> list[Seen]:
         """Return the devices that were looked up since the last time."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
-__all__ = ["ConnectionState", "Device", "DeviceId", "Locale"]
+__all__ = ["ConnectionState", "Device", "DeviceId", "Locale", "known_zone"]
 
 # An opaque text, exactly the characters that the API printed: `0001` and `1` are two devices.
 DeviceId = NewType("DeviceId", str)
@@ -54,6 +54,14 @@ class Locale:
             return ZoneInfo(self.time_zone_id)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"the time zone {self.time_zone_id!r} is not known here") from None
+
+
+def known_zone(time_zone_id: str | None) -> ZoneInfo | None:
+    """Return a time zone by its id; None where there is none, or it is not known here."""
+    try:
+        return Locale(time_zone_id=time_zone_id).tz
+    except ValueError:
+        return None
 
 
 @frozen

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import define, field
 
+from voltaware_async.records.local_clock import localized
 from voltaware_async.records.reports import CarbonFootprint
 from voltaware_async.stores.ledger import Status
 from voltaware_async.stores.tables import (
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime, tzinfo
 
-    from voltaware_async.records.disaggregation import ApplianceConsumption, ApplianceCycles, Cycle
+    from voltaware_async.records.disaggregation import ApplianceConsumption, ApplianceCycles
     from voltaware_async.records.local_clock import LocalizedCycle
     from voltaware_async.records.reports import DayConsumption, Report
 
@@ -48,6 +49,7 @@ __all__ = [
     "ReportDayColumns",
     "TotalColumns",
     "finite",
+    "placed",
     "storable",
 ]
 
@@ -155,7 +157,7 @@ class CycleColumns:
         self.appliance_keys.extend([appliance.appliance_key] * size)
         self.starts.extend([cycle.start for cycle in appliance.cycles])
         self.ends.extend([cycle.end for cycle in appliance.cycles])
-        self.placed.extend([_placed(cycle, zone) for cycle in appliance.cycles])
+        self.placed.extend([placed(cycle.start, cycle.end, zone) for cycle in appliance.cycles])
         self.wh.extend([cycle.consumption for cycle in appliance.cycles])
 
     def table(self, keys: pa.Table) -> pa.Table:
@@ -173,12 +175,12 @@ class CycleColumns:
         return _with_keys(CYCLES, keys, self.keys, values)
 
 
-def _placed(cycle: Cycle, zone: tzinfo | None) -> LocalizedCycle | None:
+def placed(start: datetime, end: datetime, zone: tzinfo | None) -> LocalizedCycle | None:
     """Place a cycle in UTC; None where nothing tells its zone, or at the edge of the calendar."""
-    if zone is None and (cycle.start.utcoffset() is None or cycle.end.utcoffset() is None):
+    if zone is None and (start.utcoffset() is None or end.utcoffset() is None):
         return None
     try:
-        return cycle.localized(zone or UTC)
+        return localized(start, end, zone or UTC)
     except ValueError:
         return None
 

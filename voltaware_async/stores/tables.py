@@ -12,9 +12,12 @@ import pyarrow as pa
 
 __all__ = [
     "CONSUMPTION",
+    "COUNT",
     "COUNTS",
     "CYCLES",
+    "DAY",
     "DEVICES",
+    "DOUBLE",
     "EXPECTED",
     "KEY",
     "LEDGER",
@@ -24,24 +27,25 @@ __all__ = [
     "ROWS",
     "RUNS",
     "TABLES",
+    "TEXT",
     "TOTALS",
     "create_table_sql",
 ]
 
-_TEXT: Final = pa.string()
-_DAY: Final = pa.date32()
-_DOUBLE: Final = pa.float64()
-_COUNT: Final = pa.int64()
+TEXT: Final = pa.string()
+DAY: Final = pa.date32()
+DOUBLE: Final = pa.float64()
+COUNT: Final = pa.int64()
 _FLAG: Final = pa.bool_()
 _LOCAL: Final = pa.timestamp("us")
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 
 # The names that DuckDB and PostgreSQL share.
 _SQL_TYPES: Final[dict[pa.DataType, str]] = {
-    _TEXT: "VARCHAR",
-    _DAY: "DATE",
-    _DOUBLE: "FLOAT8",
-    _COUNT: "BIGINT",
+    TEXT: "VARCHAR",
+    DAY: "DATE",
+    DOUBLE: "FLOAT8",
+    COUNT: "BIGINT",
     _FLAG: "BOOLEAN",
     _LOCAL: "TIMESTAMP",
     _INSTANT: "TIMESTAMPTZ",
@@ -58,115 +62,115 @@ def _schema(key: dict[str, pa.DataType], values: dict[str, pa.DataType]) -> pa.S
 
 
 _CELL: Final[dict[str, pa.DataType]] = {
-    "device_id": _TEXT,
-    "dataset": _TEXT,
-    "period_start": _DAY,
-    "period_end": _DAY,
+    "device_id": TEXT,
+    "dataset": TEXT,
+    "period_start": DAY,
+    "period_end": DAY,
 }
 KEY: Final = _schema(_CELL, {})
 
-CONSUMPTION: Final = _schema({**_CELL, "appliance_key": _TEXT}, {"consumption_wh": _DOUBLE})
-TOTALS: Final = _schema(_CELL, {"total_consumption_wh": _DOUBLE, "disconnection_percentage": _DOUBLE})
+CONSUMPTION: Final = _schema({**_CELL, "appliance_key": TEXT}, {"consumption_wh": DOUBLE})
+TOTALS: Final = _schema(_CELL, {"total_consumption_wh": DOUBLE, "disconnection_percentage": DOUBLE})
 CYCLES: Final = _schema(
-    {**_CELL, "appliance_key": _TEXT, "start_local": _LOCAL, "end_local": _LOCAL},
-    {"start_utc": _INSTANT, "end_utc": _INSTANT, "ambiguous": _FLAG, "consumption_wh": _DOUBLE},
+    {**_CELL, "appliance_key": TEXT, "start_local": _LOCAL, "end_local": _LOCAL},
+    {"start_utc": _INSTANT, "end_utc": _INSTANT, "ambiguous": _FLAG, "consumption_wh": DOUBLE},
 )
 REPORT_DAYS: Final = _schema(
-    {**_CELL, "day": _DAY},
-    {"reported_consumption": _DOUBLE, "consumption_wh": _DOUBLE, "weekend": _FLAG},
+    {**_CELL, "day": DAY},
+    {"reported_consumption": DOUBLE, "consumption_wh": DOUBLE, "weekend": _FLAG},
 )
 REPORTS: Final = _schema(
     _CELL,
     {
-        "reported_unit": _TEXT,
-        "reported_total_consumption": _DOUBLE,
-        "total_consumption_wh": _DOUBLE,
-        "reported_average_consumption": _DOUBLE,
-        "reported_max_consumption": _DOUBLE,
-        "max_day": _DAY,
-        "reported_min_consumption": _DOUBLE,
-        "min_day": _DAY,
-        "reported_week_days_consumption": _DOUBLE,
-        "reported_weekend_days_consumption": _DOUBLE,
-        "days_without_consumption": _COUNT,
-        "kgco2": _DOUBLE,
-        "trees": _DOUBLE,
-        "version": _COUNT,
+        "reported_unit": TEXT,
+        "reported_total_consumption": DOUBLE,
+        "total_consumption_wh": DOUBLE,
+        "reported_average_consumption": DOUBLE,
+        "reported_max_consumption": DOUBLE,
+        "max_day": DAY,
+        "reported_min_consumption": DOUBLE,
+        "min_day": DAY,
+        "reported_week_days_consumption": DOUBLE,
+        "reported_weekend_days_consumption": DOUBLE,
+        "days_without_consumption": COUNT,
+        "kgco2": DOUBLE,
+        "trees": DOUBLE,
+        "version": COUNT,
     },
 )
 LEDGER: Final = _schema(
     _CELL,
     {
-        "status": _TEXT,
-        "attempts": _COUNT,
-        "http_status": _COUNT,
-        "error": _TEXT,
-        "run_id": _TEXT,
+        "status": TEXT,
+        "attempts": COUNT,
+        "http_status": COUNT,
+        "error": TEXT,
+        "run_id": TEXT,
         "updated_at": _INSTANT,
-        "asked_on": _DAY,
-        "absent_since": _DAY,
-        "content_hash": _COUNT,
-        "total_consumption_wh": _DOUBLE,
+        "asked_on": DAY,
+        "absent_since": DAY,
+        "content_hash": COUNT,
+        "total_consumption_wh": DOUBLE,
     },
 )
 REVISIONS: Final = _schema(
     {**_CELL, "revised_at": _INSTANT},
     {
-        "run_id": _TEXT,
-        "old_total_wh": _DOUBLE,
-        "new_total_wh": _DOUBLE,
-        "old_hash": _COUNT,
-        "new_hash": _COUNT,
+        "run_id": TEXT,
+        "old_total_wh": DOUBLE,
+        "new_total_wh": DOUBLE,
+        "old_hash": COUNT,
+        "new_hash": COUNT,
     },
 )
 DEVICES: Final = _schema(
-    {"device_id": _TEXT},
+    {"device_id": TEXT},
     {
-        "connection_state": _TEXT,
-        "firmware": _TEXT,
+        "connection_state": TEXT,
+        "firmware": TEXT,
         "first_event": _INSTANT,
         "last_event": _INSTANT,
-        "iso_country_code": _TEXT,
-        "iso_locale_code": _TEXT,
-        "time_zone_id": _TEXT,
+        "iso_country_code": TEXT,
+        "iso_locale_code": TEXT,
+        "time_zone_id": TEXT,
         "seen_at": _INSTANT,
-        "asked_on": _DAY,
-        "first_day": _DAY,
-        "unlisted_since": _DAY,
+        "asked_on": DAY,
+        "first_day": DAY,
+        "unlisted_since": DAY,
     },
 )
-EXPECTED: Final = _schema({"dataset": _TEXT, "period_start": _DAY, "period_end": _DAY}, {"night": _DAY})
+EXPECTED: Final = _schema({"dataset": TEXT, "period_start": DAY, "period_end": DAY}, {"night": DAY})
 
 # The counts of a summary, in its order.
 COUNTS: Final[dict[str, pa.DataType]] = {
-    "planned": _COUNT,
-    "landed": _COUNT,
-    "absent": _COUNT,
-    "failed": _COUNT,
-    "unasked": _COUNT,
-    "skipped": _COUNT,
-    "requests": _COUNT,
-    "retries": _COUNT,
-    "throttled": _COUNT,
-    "token_calls": _COUNT,
-    "elapsed_s": _DOUBLE,
-    "rate_per_s": _DOUBLE,
-    "restated": _COUNT,
-    "kept": _COUNT,
-    "zone_unknown": _COUNT,
-    "reports_wh": _COUNT,
-    "reports_kwh": _COUNT,
-    "reports_unknown": _COUNT,
+    "planned": COUNT,
+    "landed": COUNT,
+    "absent": COUNT,
+    "failed": COUNT,
+    "unasked": COUNT,
+    "skipped": COUNT,
+    "requests": COUNT,
+    "retries": COUNT,
+    "throttled": COUNT,
+    "token_calls": COUNT,
+    "elapsed_s": DOUBLE,
+    "rate_per_s": DOUBLE,
+    "restated": COUNT,
+    "kept": COUNT,
+    "zone_unknown": COUNT,
+    "reports_wh": COUNT,
+    "reports_kwh": COUNT,
+    "reports_unknown": COUNT,
 }
 RUNS: Final = _schema(
-    {"run_id": _TEXT},
+    {"run_id": TEXT},
     {
-        "command": _TEXT,
+        "command": TEXT,
         "started_at": _INSTANT,
         "finished_at": _INSTANT,
-        "outcome": _TEXT,
+        "outcome": TEXT,
         **COUNTS,
-        "number": _COUNT,
+        "number": COUNT,
     },
 )
 

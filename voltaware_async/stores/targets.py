@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores.sql.database import Database
     from voltaware_async.stores.store import Store
 
-__all__ = ["open_store", "open_to_plan", "require_store"]
+__all__ = ["holds", "open_store", "open_to_plan", "require_store"]
 
 _SUFFIX: Final = ".duckdb"
 _POSTGRES: Final = ("postgresql://", "postgres://")
@@ -81,6 +81,12 @@ def require_store(target: str) -> None:
         raise
     except StoreError:
         return
+
+
+def holds(target: str, file: Path) -> bool:
+    """Tell whether a file, behind all links, is a store's own or lies among the files of one."""
+    store = _absolute(target.removeprefix("duckdb:").removeprefix("parquet:"))
+    return store in {file, *file.parents}
 
 
 def _hidden(target: str) -> str:

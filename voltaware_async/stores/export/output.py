@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from voltaware_async.errors import ConfigurationError
+from voltaware_async.stores.folders import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,9 @@ def whole_file(path: Path) -> Iterator[Output]:
         with output.errors():
             os.fsync(descriptor)
             draft.replace(file)
-            _settle(file.parent)
+            # Not every folder can be read, nor every file system say so.
+            with suppress(OSError):
+                sync_folder(file.parent)
     finally:
         output.give_up()
         os.close(descriptor)
@@ -136,16 +139,6 @@ def _clear_left_overs(file: Path) -> None:
                 left_over.unlink()
             finally:
                 os.close(descriptor)
-
-
-def _settle(folder: Path) -> None:
-    """Have the folder's entry on the disk too, where it can be read and the file system can say so."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _refused(path: Path, error: OSError) -> ConfigurationError:

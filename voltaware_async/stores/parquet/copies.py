@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from voltaware_async.stores.folders import made_folder, sync_folder
 from voltaware_async.stores.parquet.drafts import write_draft
-from voltaware_async.stores.parquet.file_list import made_folder, sync_folder
 from voltaware_async.stores.parquet.layout import DRAFTS, Partition
 from voltaware_async.stores.tables import LEDGER, ROWS, TABLES
 

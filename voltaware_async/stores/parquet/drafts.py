@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from attrs import frozen
 
-from voltaware_async.stores.parquet.file_list import made_folder, sync_folder
+from voltaware_async.stores.folders import made_folder, sync_folder
 from voltaware_async.stores.parquet.layout import DRAFTS
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ A kill in between is made good by whoever opens the store for writing next; who 
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.errors import StoreError
+from voltaware_async.stores.folders import made_folder, sync_folder
 from voltaware_async.stores.parquet.layout import DRAFTS, ListedFile
 from voltaware_async.stores.tables import ROWS
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voltaware_async.stores.duckdb.database import DuckDBDatabase
     from voltaware_async.stores.parquet.layout import Partition
 
-__all__ = ["FileList", "create_lists", "made_folder", "sync_folder"]
+__all__ = ["FileList", "create_lists"]
 
 _CREATE: Final = (
     """
@@ -167,21 +167,3 @@ class FileList:
 
 def _values(partition: Partition) -> dict[str, str | date]:
     return {"table": partition.table, "dataset": partition.dataset, "start": partition.start}
-
-
-def made_folder(folder: Path) -> Path:
-    """Make a folder in its parent, so that it outlasts a power cut; return it."""
-    if not folder.is_dir():
-        made_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-    return folder
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from voltaware_async.errors import StoreError
+from voltaware_async.stores.sql.database import same_cell
 from voltaware_async.stores.tables import KEY, LEDGER, ROWS
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["committed", "write_batch"]
 
-_SAME_CELL: Final = " AND ".join(f"{{left}}.{name} = {{right}}.{name}" for name in KEY.names)
-
 _REPEATED: Final = f"""
 SELECT min(device_id), count(*) FROM (
     SELECT device_id FROM new_entries GROUP BY {", ".join(KEY.names)} HAVING count(*) > 1
@@ -28,7 +27,7 @@ SELECT min(device_id), count(*) FROM (
 _FIND_EARLIER: Final = f"""
 CREATE TEMP TABLE earlier_entries AS
 SELECT * FROM ledger
-WHERE EXISTS (SELECT 1 FROM new_entries WHERE {_SAME_CELL.format(left="new_entries", right="ledger")})
+WHERE EXISTS (SELECT 1 FROM new_entries WHERE {same_cell("new_entries", "ledger")})
 """
 
 # With a WHERE that no row can meet by the statistics of its table, DuckDB 1.5.0 breaks down.
@@ -47,12 +46,12 @@ _ADDED_UP: Final = {
 _ADD_UP: Final = f"""
 SELECT {", ".join(f"{_ADDED_UP.get(name, f'fresh.{name}')} AS {name}" for name in LEDGER.names)}
 FROM new_entries AS fresh
-LEFT JOIN earlier_entries AS earlier ON {_SAME_CELL.format(left="fresh", right="earlier")}
+LEFT JOIN earlier_entries AS earlier ON {same_cell("fresh", "earlier")}
 """
 
 _DELETE_EARLIER: Final = f"""
 DELETE FROM ledger USING earlier_entries AS earlier
-WHERE {_SAME_CELL.format(left="ledger", right="earlier")}
+WHERE {same_cell("ledger", "earlier")}
 """
 
 _RESTATED: Final = f"""
@@ -73,7 +72,7 @@ SELECT
     earlier.content_hash,
     fresh.content_hash
 FROM new_entries AS fresh
-JOIN earlier_entries AS earlier ON {_SAME_CELL.format(left="fresh", right="earlier")}
+JOIN earlier_entries AS earlier ON {same_cell("fresh", "earlier")}
 WHERE earlier.status = 'landed'
 AND (
     earlier.content_hash <> fresh.content_hash

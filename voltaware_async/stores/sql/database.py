@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from voltaware_async.errors import StoreError
+from voltaware_async.stores.tables import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["ConnectionLostError", "Database", "Value", "Values", "removal_sql"]
+__all__ = ["ConnectionLostError", "Database", "Value", "Values", "removal_sql", "same_cell"]
 
 Value: TypeAlias = "str | int | float | bool | date | datetime | None"
 Values: TypeAlias = "Mapping[str, Value]"
@@ -25,6 +26,11 @@ Values: TypeAlias = "Mapping[str, Value]"
 
 class ConnectionLostError(StoreError):
     """The server hung up: nothing of the transaction that was under way is known to be written."""
+
+
+def same_cell(left: str, right: str) -> str:
+    """Word that the rows of two tables are of one cell."""
+    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in KEY.names)
 
 
 def removal_sql(table: str, cells: str) -> str:

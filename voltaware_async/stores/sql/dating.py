@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from voltaware_async.records.devices import DeviceId, Locale
-from voltaware_async.records.local_clock import localized
+from voltaware_async.records.devices import DeviceId, known_zone
+from voltaware_async.stores.columns import placed
+from voltaware_async.stores.parts import devices_table
+from voltaware_async.stores.sql.database import same_cell
 from voltaware_async.stores.tables import CYCLES, KEY
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ AND EXISTS (SELECT 1 FROM cycles WHERE cycles.device_id = devices.device_id AND 
 ORDER BY device_id
 LIMIT $limit
 """
-_DEVICE: Final = pa.schema([pa.field("device_id", pa.string())])
 
 _UNDATED_CELLS: Final = f"""
 SELECT DISTINCT {", ".join(f"cycles.{name}" for name in KEY.names)}
@@ -39,9 +40,7 @@ WHERE cycles.start_utc IS NULL
 
 _ROWS: Final = f"""
 SELECT {", ".join(f"cycles.{name}" for name in CYCLES.names)}
-FROM cycles JOIN undated_cells ON {
-    " AND ".join(f"undated_cells.{name} = cycles.{name}" for name in KEY.names)
-}
+FROM cycles JOIN undated_cells ON {same_cell("undated_cells", "cycles")}
 """
 _INSTANTS: Final = ("start_utc", "end_utc", "ambiguous")
 
@@ -52,22 +51,18 @@ _PORTION: Final = 200
 def date_cycles(database: Database, after: DeviceId) -> DeviceId | None:
     """Fill in what can be of the next devices by their ids; return the last of them, None at the end."""
     devices = database.rows(_UNDATED_DEVICES, {"after": after, "limit": _PORTION})
-    zones = {device_id: zone for device_id, zone_id in devices if (zone := _zone(zone_id)) is not None}
+    zones = {
+        DeviceId(device_id): zone
+        for device_id, zone_id in devices
+        if (zone := known_zone(zone_id)) is not None
+    }
     if zones:
         _date(database, zones)
     return DeviceId(devices[-1][0]) if devices else None
 
 
-def _zone(zone_id: str) -> tzinfo | None:
-    try:
-        return Locale(time_zone_id=zone_id).tz
-    except ValueError:
-        return None
-
-
-def _date(database: Database, zones: Mapping[str, tzinfo]) -> None:
-    named = pa.Table.from_pylist([{"device_id": device_id} for device_id in zones], schema=_DEVICE)
-    with database.named("dated_devices", named):
+def _date(database: Database, zones: Mapping[DeviceId, tzinfo]) -> None:
+    with database.named("dated_devices", devices_table([*zones])):
         cells = database.arrow(_UNDATED_CELLS, KEY)
     with database.named("undated_cells", cells), database.transaction():
         rows = database.arrow(_ROWS, CYCLES)
@@ -75,14 +70,14 @@ def _date(database: Database, zones: Mapping[str, tzinfo]) -> None:
         database.append("cycles", _dated(rows, zones))
 
 
-def _dated(rows: pa.Table, zones: Mapping[str, tzinfo]) -> pa.Table:
+def _dated(rows: pa.Table, zones: Mapping[DeviceId, tzinfo]) -> pa.Table:
     """Return rows of `cycles` with what the zones of their devices tell."""
     columns = zip(*_instants(rows, zones), strict=True)
     dated = dict(zip(_INSTANTS, columns, strict=True))
     return pa.table({name: dated.get(name, rows.column(name)) for name in CYCLES.names}, schema=CYCLES)
 
 
-def _instants(rows: pa.Table, zones: Mapping[str, tzinfo]) -> Iterator[Instants]:
+def _instants(rows: pa.Table, zones: Mapping[DeviceId, tzinfo]) -> Iterator[Instants]:
     """Work out the instants row by row; those that are known stay: their readings came with an offset."""
     names = ("device_id", "start_local", "end_local", *_INSTANTS)
     for device_id, start, end, *known in zip(*(rows.column(name).to_pylist() for name in names), strict=True):
@@ -90,8 +85,5 @@ def _instants(rows: pa.Table, zones: Mapping[str, tzinfo]) -> Iterator[Instants]
 
 
 def _of(start: datetime, end: datetime, zone: tzinfo) -> Instants:
-    try:
-        cycle = localized(start, end, zone)
-    except ValueError:  # at the edge of the calendar
-        return None, None, None
-    return cycle.start, cycle.end, cycle.ambiguous
+    cycle = placed(start, end, zone)
+    return (None, None, None) if cycle is None else (cycle.start, cycle.end, cycle.ambiguous)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from voltaware_async.stores.agenda import Agenda
     from voltaware_async.stores.sql.database import Database
 
-__all__ = ["RunDevices"]
+__all__ = ["IS_DORMANT", "RunDevices"]
 
 # A sensor that was never connected has no data; there is nothing to ask of it, and nothing is missing.
-_IS_DORMANT: Final = "(coalesce(connection_state = 'never_connected', false) AND first_event IS NULL)"
+IS_DORMANT: Final = "coalesce(connection_state = 'never_connected', false) AND first_event IS NULL"
 
 _CREATE: Final = (
     """
@@ -50,7 +50,7 @@ SELECT
     run_devices.ordinal,
     run_devices.device_id,
     CASE WHEN {{minds}} THEN devices.first_day END AS first_day,
-    {{minds}} AND devices.device_id IS NOT NULL AND {_IS_DORMANT} AS is_dormant,
+    {{minds}} AND devices.device_id IS NOT NULL AND ({IS_DORMANT}) AS is_dormant,
     devices.asked_on AS looked_up_on,
     devices.device_id IS NOT NULL AS is_enlisted
 FROM run_devices LEFT JOIN devices ON devices.device_id = run_devices.device_id

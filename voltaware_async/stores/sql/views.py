@@ -17,17 +17,13 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from voltaware_async.stores.sql.checks import CHECKS
+from voltaware_async.stores.sql.run_devices import IS_DORMANT
+from voltaware_async.stores.tables import COUNT, DAY, DOUBLE, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["VIEWS", "create_view_sql", "view_sql"]
-
-
-_TEXT: Final = pa.string()
-_DAY: Final = pa.date32()
-_COUNT: Final = pa.int64()
-_DOUBLE: Final = pa.float64()
+__all__ = ["VIEWS", "view_sql"]
 
 
 def _schema(*, may_be_null: frozenset[str] = frozenset(), **columns: pa.DataType) -> pa.Schema:
@@ -36,26 +32,26 @@ def _schema(*, may_be_null: frozenset[str] = frozenset(), **columns: pa.DataType
 
 VIEWS: Final[Mapping[str, pa.Schema]] = MappingProxyType(
     {
-        "monthly_kwh": _schema(period_start=_DAY, appliance_key=_TEXT, results=_COUNT, kwh=_DOUBLE),
-        "ev_charging_by_hour": _schema(hour=_COUNT, cycles=_COUNT, kwh=_DOUBLE),
+        "monthly_kwh": _schema(period_start=DAY, appliance_key=TEXT, results=COUNT, kwh=DOUBLE),
+        "ev_charging_by_hour": _schema(hour=COUNT, cycles=COUNT, kwh=DOUBLE),
         "coverage": _schema(
-            dataset=_TEXT,
-            period_start=_DAY,
-            period_end=_DAY,
-            landed=_COUNT,
-            absent=_COUNT,
-            failed=_COUNT,
-            never_asked=_COUNT,
+            dataset=TEXT,
+            period_start=DAY,
+            period_end=DAY,
+            landed=COUNT,
+            absent=COUNT,
+            failed=COUNT,
+            never_asked=COUNT,
         ),
         "checks": _schema(
-            device_id=_TEXT,
-            dataset=_TEXT,
-            period_start=_DAY,
-            period_end=_DAY,
-            finding=_TEXT,
-            subject=_TEXT,
-            expected=_DOUBLE,
-            found=_DOUBLE,
+            device_id=TEXT,
+            dataset=TEXT,
+            period_start=DAY,
+            period_end=DAY,
+            finding=TEXT,
+            subject=TEXT,
+            expected=DOUBLE,
+            found=DOUBLE,
             may_be_null=frozenset({"subject", "expected", "found"}),
         ),
     }
@@ -143,12 +139,12 @@ GROUP BY hour
 
 # A sensor that was never connected has no data, and a period that ended before a device's first event lacks
 # nothing. In a store that no sync or pull of a whole fleet has filled, the devices are those of the ledger.
-_COVERAGE: Final = """
+_COVERAGE: Final = f"""
 WITH known AS (
     SELECT
         device_id,
         first_day,
-        coalesce(connection_state = 'never_connected', false) AND first_event IS NULL AS is_dormant
+        {IS_DORMANT} AS is_dormant
     FROM devices
     WHERE unlisted_since IS NULL
     UNION ALL
@@ -211,8 +207,3 @@ _SQL: Final[Mapping[str, str]] = MappingProxyType(
 def view_sql(name: str) -> str:
     """Word the query of a view, whose columns are those of `VIEWS[name]`; KeyError for any other name."""
     return _SQL[name]
-
-
-def create_view_sql(name: str) -> str:
-    """Word a view as a `CREATE VIEW` that DuckDB and PostgreSQL read alike; KeyError for any other name."""
-    return f"CREATE VIEW {name} AS {view_sql(name)}"
